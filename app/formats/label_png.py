@@ -136,7 +136,7 @@ def decode(
         if pixels.ndim != 3:
             raise Refused(f"{name} is not a colour PNG: its pixels are numbers; read it as index or palette.")
         rgb = pixels[..., :3].astype(np.uint32)
-        found = (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
+        found = ((rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]).astype(np.uint32)
         keys = {int(c.colour[1:], 16): c.id for c in reversed(classes)}
         keys.setdefault(unlabelled * 0x010101, 0)
     else:
