@@ -1,0 +1,1 @@
+"""What runs in the consumer process: Huey tasks, one formats or algo call each."""
