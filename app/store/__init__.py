@@ -1,0 +1,29 @@
+"""All SQL. Rows ↔ Structs, one module per table; `Store` runs the changes. Nothing else imports duckdb."""
+
+from app.store import (
+    assets,
+    class_templates,
+    edits,
+    frames,
+    jobs,
+    projects,
+    regions,
+    stats,
+    tracks,
+)
+from app.store.cursor import Cursor
+from app.store.db import Store
+
+__all__ = [
+    "Cursor",
+    "Store",
+    "assets",
+    "class_templates",
+    "edits",
+    "frames",
+    "jobs",
+    "projects",
+    "regions",
+    "stats",
+    "tracks",
+]

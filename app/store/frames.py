@@ -1,0 +1,130 @@
+"""Frames. Their ids follow from asset and index, so that collecting a frame twice changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from app.errors import NotFound
+from app.models import Frame, frame_id
+from app.store.cursor import Codec, Cursor, changed_meanwhile
+
+CODEC = Codec(Frame)
+
+UPSERT_MANY = """
+insert into frame (id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision)
+select unnest($id::varchar[]), unnest($asset_id::varchar[]), unnest($index::integer[]),
+    unnest($source_index::bigint[]), unnest($pts::double[]), unnest($width::integer[]),
+        unnest($height::integer[]),
+    unnest($hash::varchar[]), unnest($file::varchar[]), unnest($thumb::varchar[]), unnest($state::varchar[]),
+    unnest($revision::integer[])
+on conflict (id) do update set source_index = excluded.source_index, pts = excluded.pts,
+    width = excluded.width,
+    height = excluded.height, hash = excluded.hash, file = excluded.file, thumb = excluded.thumb
+"""
+GET = """
+select id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision
+from frame where id = $id
+"""
+PAGE = """
+select id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision
+from frame where asset_id = $asset_id and index >= $start
+order by index limit $limit
+"""
+COUNT = "select count(*) from frame where asset_id = $asset_id"
+UPDATE = """
+update frame set source_index = $source_index, pts = $pts, width = $width, height = $height, hash = $hash,
+    file = $file, thumb = $thumb, state = $state, revision = revision + 1
+where id = $id and ($expected::integer is null or revision = $expected)
+returning revision
+"""
+STATES = """
+select min(index), count(*), state
+from (select index, state, index - row_number() over (partition by state order by index) as run
+      from frame where asset_id = $asset_id)
+group by state, run order by 1
+"""
+WITH_REGIONS = """
+select frame_index, count(*) from region where asset_id = $asset_id group by frame_index order by frame_index
+"""
+DELETE = "delete from frame where id = $id"
+DELETE_REGIONS = "delete from region where frame_id = $id"
+DELETE_OF_ASSET = "delete from frame where asset_id = $asset_id"
+DELETE_REGIONS_OF_ASSET = "delete from region where asset_id = $asset_id"
+
+
+def upsert_many(cur: Cursor, frames: Sequence[Frame]) -> None:
+    """Add frames; those that exist get new facts but keep state and revision."""
+    if frames:
+        cur.run(UPSERT_MANY, **CODEC.columns(list(frames)))
+
+
+def insert(cur: Cursor, frame: Frame) -> Frame:
+    upsert_many(cur, [frame])
+    return frame
+
+
+def find(cur: Cursor, id: str) -> Frame | None:
+    row = cur.one(GET, id=id)
+    return None if row is None else CODEC.row(row)
+
+
+def get(cur: Cursor, id: str) -> Frame:
+    frame = find(cur, id)
+    if frame is None:
+        raise NotFound(f"The frame {id} does not exist.")
+    return frame
+
+
+def by_index(cur: Cursor, asset_id: str, index: int) -> Frame:
+    return get(cur, frame_id(asset_id, index))
+
+
+def page(cur: Cursor, asset_id: str, start: int, limit: int) -> list[Frame]:
+    """Up to `limit` frames from index `start` on, in order."""
+    return CODEC.rows(cur.all(PAGE, asset_id=asset_id, start=start, limit=limit))
+
+
+def count(cur: Cursor, asset_id: str) -> int:
+    row = cur.one(COUNT, asset_id=asset_id)
+    return row[0] if row else 0
+
+
+def update(cur: Cursor, frame: Frame, expected_revision: int | None = None) -> Frame:
+    """Store every field and bump the revision. Raises Conflict when the stored revision is another."""
+    params = CODEC.params(frame)
+    for unused in ("revision", "asset_id", "index"):
+        del params[unused]
+    row = cur.one(UPDATE, **params, expected=expected_revision)
+    if row is None:
+        raise changed_meanwhile("The frame", expected_revision, get(cur, frame.id).revision)
+    return replace(frame, revision=row[0])
+
+
+def set_state(cur: Cursor, id: str, state: str, expected_revision: int | None = None) -> Frame:
+    return update(cur, replace(get(cur, id), state=state), expected_revision)
+
+
+def states(cur: Cursor, asset_id: str) -> list[tuple[int, int, str]]:
+    """The states of all frames as runs of (start index, length, state)."""
+    return [(start, length, state) for start, length, state in cur.all(STATES, asset_id=asset_id)]
+
+
+def with_regions(cur: Cursor, asset_id: str) -> dict[int, int]:
+    """How many regions each frame has, by index; frames without regions are absent. Ascending."""
+    return dict(cur.all(WITH_REGIONS, asset_id=asset_id))  # pyright: ignore[reportArgumentType]
+
+
+def delete(cur: Cursor, id: str) -> Frame:
+    """Remove the frame and its regions."""
+    frame = get(cur, id)
+    cur.run(DELETE_REGIONS, id=id)
+    cur.run(DELETE, id=id)
+    return frame
+
+
+def delete_of_asset(cur: Cursor, asset_id: str) -> None:
+    """Remove all frames of an asset and their regions."""
+    cur.run(DELETE_REGIONS_OF_ASSET, asset_id=asset_id)
+    cur.run(DELETE_OF_ASSET, asset_id=asset_id)

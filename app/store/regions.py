@@ -1,0 +1,144 @@
+"""Regions. Geometry is JSON text: fetched from DuckDB faster than nested types, decoded by msgspec."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from app.errors import NotFound
+from app.models import Certificate, Region
+from app.store.cursor import Codec, Cursor, changed_meanwhile
+
+CODEC = Codec(Region, "geometry", "certificate")
+BATCH = 5000
+
+INSERT_MANY = """
+insert into region (id, frame_id, asset_id, frame_index, class_id, geometry, track_id, anchor, certificate,
+    certified, area, author, revision, created_at, updated_at)
+select id, frame_id, left(frame_id, 24), substr(frame_id, 26)::integer, class_id, geometry, track_id, anchor,
+    certificate, certified, area, author, revision, created_at, updated_at
+from (select unnest($id::varchar[]) as id, unnest($frame_id::varchar[]) as frame_id,
+        unnest($class_id::integer[]) as class_id, unnest($geometry::varchar[]) as geometry,
+        unnest($track_id::varchar[]) as track_id, unnest($anchor::boolean[]) as anchor,
+        unnest($certificate::varchar[]) as certificate, unnest($certified::boolean[]) as certified,
+        unnest($area::bigint[]) as area, unnest($author::varchar[]) as author,
+        unnest($revision::integer[]) as revision, unnest($created_at::double[]) as created_at,
+        unnest($updated_at::double[]) as updated_at)
+"""
+GET = """
+select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
+    updated_at
+from region where id = $id
+"""
+OF_FRAME = """
+select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
+    updated_at
+from region where frame_id = $frame_id
+order by created_at, id
+"""
+OF_ASSET = """
+select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
+    updated_at
+from region where asset_id = $asset_id and frame_index >= $start and frame_index < $stop
+order by frame_index, created_at, id
+"""
+UPDATE = """
+update region set class_id = $class_id, geometry = $geometry, track_id = $track_id, anchor = $anchor,
+    certificate = $certificate, certified = $certified, area = $area, author = $author,
+    updated_at = $updated_at, revision = revision + 1
+where id = $id and ($expected::integer is null or revision = $expected)
+returning revision
+"""
+DELETE = "delete from region where id = $id"
+COUNTS_BY_CLASS = """
+select class_id, count(*) from region where frame_id = $frame_id group by class_id order by class_id
+"""
+COUNT_OF_CLASS = """
+select count(*) from region
+where class_id = $class_id and asset_id in (
+    select asset.id from asset join project on project.id = asset.project_id
+    where project.class_template_id = $class_template_id)
+"""
+
+
+def _certified(certificate: Certificate | None) -> bool:
+    return certificate is not None and (certificate.exact or certificate.iou >= certificate.target)
+
+
+def _params(region: Region) -> dict[str, Any]:
+    return {**CODEC.params(region), "certified": _certified(region.certificate)}
+
+
+def insert_many(cur: Cursor, regions: Sequence[Region]) -> list[Region]:
+    """Add many regions at once. Raises Conflict, adding none, when an id is already taken."""
+    now = time.time()
+    stored = [
+        replace(region, created_at=region.created_at or now, updated_at=region.updated_at or now)
+        for region in regions
+    ]
+    for start in range(0, len(stored), BATCH):
+        batch = stored[start : start + BATCH]
+        certified = [_certified(region.certificate) for region in batch]
+        cur.run(INSERT_MANY, **CODEC.columns(batch), certified=certified)
+    return stored
+
+
+def insert(cur: Cursor, region: Region) -> Region:
+    return insert_many(cur, [region])[0]
+
+
+def find(cur: Cursor, id: str) -> Region | None:
+    row = cur.one(GET, id=id)
+    return None if row is None else CODEC.row(row)
+
+
+def get(cur: Cursor, id: str) -> Region:
+    region = find(cur, id)
+    if region is None:
+        raise NotFound(f"The region {id} does not exist; it may have been deleted.")
+    return region
+
+
+def of_frame(cur: Cursor, frame_id: str) -> list[Region]:
+    """The regions of a frame, oldest first."""
+    return CODEC.rows(cur.all(OF_FRAME, frame_id=frame_id))
+
+
+def of_asset(cur: Cursor, asset_id: str, start: int, limit: int) -> Iterator[Region]:
+    """The regions of the frames with index start ≤ i < start + limit, by frame, oldest first.
+
+    Consume it inside the `read` that made `cur`.
+    """
+    yield from map(CODEC.row, cur.all(OF_ASSET, asset_id=asset_id, start=start, stop=start + limit))
+
+
+def update(cur: Cursor, region: Region, expected_revision: int | None = None) -> Region:
+    """Store every field and bump the revision. Raises Conflict when the stored revision is another."""
+    region = replace(region, updated_at=time.time())
+    params = _params(region)
+    for unused in ("revision", "created_at", "frame_id"):
+        del params[unused]
+    row = cur.one(UPDATE, **params, expected=expected_revision)
+    if row is None:
+        raise changed_meanwhile("The region", expected_revision, get(cur, region.id).revision)
+    return replace(region, revision=row[0])
+
+
+def delete(cur: Cursor, id: str) -> Region:
+    """Remove the region; returns what it was."""
+    region = get(cur, id)
+    cur.run(DELETE, id=id)
+    return region
+
+
+def counts_by_class(cur: Cursor, frame_id: str) -> dict[int, int]:
+    return dict(cur.all(COUNTS_BY_CLASS, frame_id=frame_id))  # pyright: ignore[reportArgumentType]
+
+
+def count_of_class(cur: Cursor, class_template_id: str, class_id: int) -> int:
+    """How many regions, in all projects that use the class template, have this class."""
+    row = cur.one(COUNT_OF_CLASS, class_template_id=class_template_id, class_id=class_id)
+    return row[0] if row else 0

@@ -1,0 +1,69 @@
+"""Tracks."""
+
+from __future__ import annotations
+
+import time
+
+from msgspec.structs import replace
+
+from app.errors import NotFound
+from app.models import Track
+from app.store.cursor import Codec, Cursor, changed_meanwhile
+
+CODEC = Codec(Track)
+
+INSERT = """
+insert into track (id, project_id, class_id, name, revision, created_at)
+values ($id, $project_id, $class_id, $name, $revision, $created_at)
+"""
+GET = "select id, project_id, class_id, name, revision, created_at from track where id = $id"
+OF_PROJECT = """
+select id, project_id, class_id, name, revision, created_at
+from track where project_id = $project_id order by created_at, id
+"""
+UPDATE = """
+update track set class_id = $class_id, name = $name, revision = revision + 1
+where id = $id and ($expected::integer is null or revision = $expected)
+returning revision
+"""
+DELETE = "delete from track where id = $id"
+
+
+def insert(cur: Cursor, track: Track) -> Track:
+    track = replace(track, created_at=track.created_at or time.time())
+    cur.run(INSERT, **CODEC.params(track))
+    return track
+
+
+def find(cur: Cursor, id: str) -> Track | None:
+    row = cur.one(GET, id=id)
+    return None if row is None else CODEC.row(row)
+
+
+def get(cur: Cursor, id: str) -> Track:
+    track = find(cur, id)
+    if track is None:
+        raise NotFound(f"The track {id} does not exist.")
+    return track
+
+
+def of_project(cur: Cursor, project_id: str) -> list[Track]:
+    return CODEC.rows(cur.all(OF_PROJECT, project_id=project_id))
+
+
+def update(cur: Cursor, track: Track, expected_revision: int | None = None) -> Track:
+    """Store every field and bump the revision. Raises Conflict when the stored revision is another."""
+    params = CODEC.params(track)
+    for unused in ("revision", "created_at", "project_id"):
+        del params[unused]
+    row = cur.one(UPDATE, **params, expected=expected_revision)
+    if row is None:
+        raise changed_meanwhile("The track", expected_revision, get(cur, track.id).revision)
+    return replace(track, revision=row[0])
+
+
+def delete(cur: Cursor, id: str) -> Track:
+    """Remove the track. Regions keep their `track_id`; the caller clears it where needed."""
+    track = get(cur, id)
+    cur.run(DELETE, id=id)
+    return track
