@@ -1,0 +1,229 @@
+"""The lines of a project bundle as Structs, and how rows become lines and lines rows (see `bundle.py`)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from msgspec import Meta, Struct, field
+
+from app.models import (
+    QUANTUM,
+    Asset,
+    AssetState,
+    Certificate,
+    ClassDef,
+    ClassTemplate,
+    Colour,
+    Coordinate,
+    Frame,
+    FrameId,
+    FrameState,
+    Geometry,
+    Id,
+    Name,
+    Point,
+    Project,
+    ProjectStatus,
+    Region,
+    Sampling,
+    SourceKind,
+    Track,
+    quantise,
+)
+
+VERSION = 1
+
+S = TypeVar("S", bound=Struct)
+PointItem = Annotated[list[float], Meta(min_length=2, max_length=4)]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+Side = Annotated[int, Meta(ge=1, le=65535)]
+Time = Annotated[float, Meta(ge=0, le=1e11)]
+Count = Annotated[int, Meta(ge=0, le=10_000_000)]
+Seconds = Annotated[float, Meta(ge=-1e9, le=1e9)]
+
+
+class _Base(Struct, kw_only=True, tag_field="type", omit_defaults=True, forbid_unknown_fields=True):
+    pass
+
+
+class ClassLine(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A `ClassDef` without its defaults."""
+
+    id: Annotated[int, Meta(ge=1, le=65535)]
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    colour: Colour
+    priority: Annotated[int, Meta(ge=-1_000_000, le=1_000_000)] = 0
+    parent: int | None = None
+    shortcut: Annotated[str, Meta(max_length=1)] = ""
+    value: Annotated[int, Meta(ge=0, le=65535)] | None = None
+
+
+class TemplateLine(Struct, kw_only=True, forbid_unknown_fields=True):
+    id: Id
+    name: Name
+    classes: list[ClassLine] = field(default_factory=list)
+
+
+class ProjectLine(Struct, kw_only=True, forbid_unknown_fields=True):
+    id: Id
+    name: Name
+    status: ProjectStatus = "pending"
+    engine: Annotated[str, Meta(max_length=100)] = "classic"
+    created_at: Time = 0.0
+
+
+class Header(_Base, tag="bundle"):
+    version: int
+    project: ProjectLine
+    class_template: TemplateLine
+    quantum: int = 0
+    """Coordinates are multiples of 1/quantum px."""
+
+
+class AssetLine(_Base, tag="asset"):
+    id: Id
+    name: Name
+    stem: Annotated[str, Meta(max_length=255)]
+    kind: SourceKind
+    sampling: Sampling = field(default_factory=Sampling)
+    state: AssetState = "ready"
+    reason: Annotated[str, Meta(max_length=2000)] = ""
+    width: Annotated[int, Meta(ge=0, le=65535)] = 0
+    height: Annotated[int, Meta(ge=0, le=65535)] = 0
+    frame_count: Count = 0
+    fps: Annotated[float, Meta(gt=0, le=100_000)] | None = None
+    duration: Seconds | None = None
+    rotation: Annotated[int, Meta(ge=-360, le=360)] = 0
+    codec: Annotated[str, Meta(max_length=100)] = ""
+    skipped: Count = 0
+    created_at: Time = 0.0
+
+
+class TrackLine(_Base, tag="track"):
+    id: Id
+    class_id: int
+    name: Annotated[str, Meta(max_length=200)] = ""
+    created_at: Time = 0.0
+
+
+class FrameLine(_Base, tag="frame", kw_only=True):
+    asset: Id
+    index: Annotated[int, Meta(ge=0, le=999_999_999)]
+    source_index: Count = 0
+    pts: Seconds | None = None
+    width: Side
+    height: Side
+    hash: Digest
+    file: str
+    thumb: str
+    state: FrameState = "todo"
+
+
+class RegionLine(_Base, tag="region"):
+    id: Id
+    frame: FrameId
+    class_id: int
+    points: Annotated[list[PointItem], Meta(max_length=2000)] = field(default_factory=list)
+    box: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = None
+    text: Annotated[str, Meta(max_length=500)] | None = None
+    outline: list[list[Coordinate]] | None = None
+    track: Id | None = None
+    anchor: bool = True
+    certificate: Certificate | None = None
+    area: Annotated[int, Meta(ge=0, le=2**32)] = 0
+    author: Annotated[str, Meta(max_length=200)] = ""
+    created_at: Time = 0.0
+    updated_at: Time = 0.0
+
+
+Line = Header | AssetLine | TrackLine | FrameLine | RegionLine
+
+def header(project: Project, template: ClassTemplate) -> Header:
+    """The first line of the bundle of `project`."""
+    return Header(
+        version=VERSION,
+        quantum=QUANTUM,
+        project=ProjectLine(
+            id=project.id,
+            name=project.name,
+            status=project.status,
+            engine=project.engine,
+            created_at=project.created_at,
+        ),
+        class_template=TemplateLine(
+            id=template.id,
+            name=template.name,
+            classes=[_shared(known, ClassLine) for known in template.classes],
+        ),
+    )
+
+
+def asset_line(asset: Asset) -> AssetLine:
+    """An asset whose extraction has not ended counts as partial: the bundle holds what there is."""
+    line = _shared(asset, AssetLine)
+    if line.state in ("waiting", "extracting"):
+        line.state, line.reason = "partial", "The bundle was written before all frames were extracted."
+    return line
+
+
+def track_line(track: Track) -> TrackLine:
+    return _shared(track, TrackLine)
+
+
+def frame_line(frame: Frame) -> FrameLine:
+    return _shared(frame, FrameLine, asset=frame.asset_id)
+
+
+def region_line(region: Region) -> RegionLine:
+    """A region with its coordinates at the quantum (a stored region has them there already)."""
+    geometry = quantise(region.geometry)
+    return _shared(
+        region,
+        RegionLine,
+        frame=region.frame_id,
+        track=region.track_id,
+        points=[_point(point) for point in geometry.points],
+        box=geometry.box,
+        text=geometry.text,
+        outline=None
+        if geometry.outline is None
+        else [[v for point in ring for v in point] for ring in geometry.outline],
+    )
+
+
+def _point(point: Point) -> list[float]:
+    if point.r:
+        return [point.x, point.y, point.label, point.r]
+    return [point.x, point.y] if point.label else [point.x, point.y, 0]
+
+
+def _shared(row: Struct, kind: type[S], **others: Any) -> S:
+    """A `kind` of the fields that `row` has under the same name, and `others`."""
+    values = {name: getattr(row, name) for name in kind.__struct_fields__ if hasattr(row, name)}
+    return kind(**{**values, **others})
+
+
+def geometry_of(line: RegionLine) -> Geometry:
+    """The geometry of a region line, at the quantum."""
+    points = [
+        Point(
+            x=known[0],
+            y=known[1],
+            label=0 if len(known) > 2 and known[2] == 0 else 1,
+            r=known[3] if len(known) > 3 else 0.0,
+        )
+        for known in line.points
+    ]
+    outline = None
+    if line.outline is not None:
+        outline = [list(zip(ring[::2], ring[1::2], strict=True)) for ring in line.outline]
+    return quantise(Geometry(points=points, box=line.box, text=line.text, outline=outline))
+
+
+def template_of(line: Header, id: str, now: float) -> ClassTemplate:
+    """The class template of a bundle as a row of its own."""
+    classes = [_shared(known, ClassDef) for known in line.class_template.classes]
+    name = line.class_template.name
+    return ClassTemplate(id=id, name=name, classes=classes, created_at=now, updated_at=now)
+
+
