@@ -136,7 +136,7 @@ coordinates = st.floats(0, 64, allow_nan=False)
 @settings(deadline=None, max_examples=80)
 @given(
     st.lists(
-        st.builds(Point, x=coordinates, y=coordinates, label=st.sampled_from([0, 1]), r=coordinates), min_size=1
+        st.builds(Point, x=coordinates, y=coordinates, label=st.integers(0, 1), r=coordinates), min_size=1
     ),
     st.none() | st.lists(st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=6), min_size=1),
 )
@@ -245,7 +245,7 @@ def test_zip_and_plain_text_hold_the_same_lines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["../evil", "/etc/passwd", f"assets/{A}/frames/../../x.jpg", f"assets/{A}/source.mp4", "assets\\x", "a.txt"],
+    ["../a", "/etc/passwd", f"assets/{A}/frames/../../x.jpg", f"assets/{A}/source.mp4", "assets\\x", "a.txt"],
 )
 def test_zip_with_a_foreign_name_is_refused(tmp_path: Path, name: str) -> None:
     path = zipped(tmp_path / "b.zip", {bundle.TEXT_NAME: text(), name: b""})
