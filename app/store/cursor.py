@@ -14,12 +14,16 @@ from app.errors import Conflict, PointillistError, StorageFull, Unavailable
 S = TypeVar("S", bound=Struct)
 Row = tuple[Any, ...]
 
+CHANGES_ROWS = re.compile(r"\s*(?:insert into|delete from)\s+(\w+)")
+
 
 class Cursor:
     """A DuckDB cursor of one thread, inside one transaction."""
 
     def __init__(self, raw: duckdb.DuckDBPyConnection) -> None:
         self.raw = raw
+        self.touched: set[str] = set()
+        """Tables that may have another number of rows than when the transaction began."""
 
     def all(self, sql: str, **params: Any) -> list[Row]:
         """Every row of the answer."""
@@ -27,12 +31,13 @@ class Cursor:
 
     def one(self, sql: str, **params: Any) -> Row | None:
         """The first row, or None."""
-        return self._execute(sql, params).fetchone()
+        rows = self._execute(sql, params).fetchall()  # an unfinished answer would keep its transaction open
+        return rows[0] if rows else None
 
     def run(self, sql: str, **params: Any) -> int:
         """Change rows; the number of rows changed. Raises Conflict when an id is already taken."""
         try:
-            row = self._execute(sql, params).fetchone()
+            row = self.one(sql, **params)
         except duckdb.ConstraintException as exc:
             if "uplicate key" in str(exc):
                 raise Conflict("Something with this id already exists. Reload and try again.") from exc
@@ -40,6 +45,8 @@ class Cursor:
         return int(row[0]) if row else 0
 
     def _execute(self, sql: str, params: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+        if changed := CHANGES_ROWS.match(sql):
+            self.touched.add(changed[1])
         return self.raw.execute(sql, params) if params else self.raw.execute(sql)
 
 

@@ -34,20 +34,7 @@ LOCK_DOWN = """
 set enable_external_access = false;
 set lock_configuration = true;
 """
-# Real counts, not a running sum: they cost half a millisecond and cannot drift.
-COUNT_UP = """
-update high_water set sequence = sequence + 1, counts = json_object(
-    'project', (select count(*) from project),
-    'asset', (select count(*) from asset),
-    'frame', (select count(*) from frame),
-    'region', (select count(*) from region),
-    'class_template', (select count(*) from class_template),
-    'class_template_revision', (select count(*) from class_template_revision),
-    'track', (select count(*) from track),
-    'edit', (select count(*) from edit),
-    'job', (select count(*) from job))
-returning store_id, sequence, counts
-"""
+COUNT_UP = "update high_water set sequence = $sequence, counts = $counts"
 FIRST_MARK = "insert into high_water values (1, $store_id, 0, '{}') on conflict do nothing"
 
 
@@ -93,7 +80,7 @@ class Store:
     @property
     def sequence(self) -> int:
         """The number of commits so far."""
-        return self._water.mark.sequence if self._water.mark else 0
+        return self._mark.sequence
 
     @property
     def trouble(self) -> str | None:
@@ -189,9 +176,9 @@ class Store:
         assert raw is not None
         try:
             raw.begin()
-            answer = change(Cursor(raw))
-            row = Cursor(raw).one(COUNT_UP)
-            assert row is not None
+            cur = Cursor(raw)
+            answer = change(cur)
+            mark = self._next_mark(cur)
             raw.commit()
         except BaseException as exc:
             usable = self._roll_back(raw)
@@ -205,15 +192,20 @@ class Store:
             if problem is None:
                 raise
             raise problem from exc
+        self._mark = mark
         try:
-            self._water.write(
-                Mark(
-                    store_id=row[0], sequence=row[1], schema=self._schema, counts=msgspec.json.decode(row[2])
-                )
-            )
+            self._water.write(mark)
         except OSError as exc:
             raise translate(exc) or exc from exc
         return answer
+
+    def _next_mark(self, cur: Cursor) -> Mark:
+        """Count this commit, inside of its transaction, with the real rows of the tables it touched."""
+        touched = [table for table in integrity.COUNTS if table in cur.touched]
+        counts = {**self._mark.counts, **integrity.count_rows(cur, touched)}
+        mark = msgspec.structs.replace(self._mark, sequence=self._mark.sequence + 1, counts=counts)
+        cur.run(COUNT_UP, sequence=mark.sequence, counts=msgspec.json.encode(counts).decode())
+        return mark
 
     def _outside(self, action: _Outside) -> None:
         """Run between two transactions, after everything went into the one file."""
@@ -236,7 +228,7 @@ class Store:
         except duckdb.Error:
             return False
         try:
-            raw.execute("select 1").fetchone()
+            raw.execute("select 1").fetchall()
         except duckdb.Error:
             return False
         return True
@@ -284,7 +276,7 @@ class Store:
     def _adopt(self, root: duckdb.DuckDBPyConnection, file: int, mark: Mark | None, known: int) -> None:
         found = version_of(root)
         refuse_newer(found, known)
-        integrity.check(root, mark)
+        integrity.check(Cursor(root), mark)
         if 0 < found < known:
             root.execute("checkpoint").fetchall()
             copy_database(
@@ -293,13 +285,14 @@ class Store:
         migrate(root, self._plan)
         root.execute(FIRST_MARK, {"store_id": secrets.token_hex(8)}).fetchall()
         root.execute(LOCK_DOWN).fetchall()
-        self._schema = known
-        inside = integrity.mark_inside(root, known)
+        cur = Cursor(root)
+        inside = integrity.mark_inside(cur, known)
         assert inside is not None
+        inside.counts = integrity.count_rows(cur, list(integrity.COUNTS))
         if mark is None or inside.sequence > mark.sequence or mark.schema != known:
             self._water.write(inside)
         with self._lock:
-            self._root, self._writing, self._file = root, root.cursor(), file
+            self._root, self._writing, self._file, self._mark = root, root.cursor(), file, inside
             self._generation += 1
 
     def _disconnect(self, *, checkpoint: bool = False) -> None:

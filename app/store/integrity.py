@@ -8,6 +8,7 @@ import duckdb
 import msgspec
 
 from app.errors import StoreDamaged
+from app.store.cursor import Cursor
 from app.store.highwater import Mark
 
 HAS_MARK = "select count(*) from duckdb_tables() where table_name = 'high_water' and not internal"
@@ -37,10 +38,10 @@ WORDS = {
 ADVICE = "Nothing was changed. Restore a backup, or accept the loss."
 
 
-def mark_inside(raw: duckdb.DuckDBPyConnection, schema: int) -> Mark | None:
+def mark_inside(cur: Cursor, schema: int) -> Mark | None:
     """The mark that the database itself holds; None when it is new."""
-    has = raw.execute(HAS_MARK).fetchone()
-    row = raw.execute(MARK).fetchone() if has and has[0] else None
+    has = cur.one(HAS_MARK)
+    row = cur.one(MARK) if has and has[0] else None
     if row is None:
         return None
     return Mark(
@@ -51,11 +52,11 @@ def mark_inside(raw: duckdb.DuckDBPyConnection, schema: int) -> Mark | None:
     )
 
 
-def count_rows(raw: duckdb.DuckDBPyConnection, tables: list[str]) -> dict[str, int]:
+def count_rows(cur: Cursor, tables: list[str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for table in tables:
         try:
-            row = raw.execute(COUNTS[table]).fetchone()
+            row = cur.one(COUNTS[table])
         except duckdb.CatalogException:
             row = None
         counts[table] = row[0] if row else 0
@@ -76,9 +77,9 @@ def require_file(path: Path, mark: Mark) -> None:
         )
 
 
-def check(raw: duckdb.DuckDBPyConnection, mark: Mark | None) -> None:
+def check(cur: Cursor, mark: Mark | None) -> None:
     """Raise StoreDamaged, counting what is missing, unless the database holds what `mark` and itself say."""
-    inside = mark_inside(raw, 0)
+    inside = mark_inside(cur, 0)
     if mark is not None and mark.sequence > 0:
         if inside is not None and inside.store_id != mark.store_id:
             raise StoreDamaged(
@@ -88,10 +89,10 @@ def check(raw: duckdb.DuckDBPyConnection, mark: Mark | None) -> None:
             )
         if inside is None or inside.sequence < mark.sequence:
             lost = mark.sequence - (inside.sequence if inside else 0)
-            found = count_rows(raw, list(mark.counts))
+            found = count_rows(cur, list(mark.counts))
             raise _missing(mark.counts, found, lost)
     if inside is not None:
-        found = count_rows(raw, list(inside.counts))
+        found = count_rows(cur, list(inside.counts))
         if found != inside.counts:
             raise _missing(inside.counts, found, 0)
 

@@ -10,6 +10,7 @@ import duckdb
 from msgspec import Struct
 
 from app.errors import Unavailable
+from app.store.cursor import Cursor
 
 FOLDER = Path(__file__).with_name("migrations")
 
@@ -69,5 +70,5 @@ def migrate(raw: duckdb.DuckDBPyConnection, plan: Sequence[Step]) -> None:
 
 
 def _single(raw: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = raw.execute(sql).fetchone()
+    row = Cursor(raw).one(sql)
     return int(row[0]) if row else 0

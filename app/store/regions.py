@@ -15,6 +15,12 @@ from app.store.cursor import Codec, Cursor, changed_meanwhile
 CODEC = Codec(Region, "geometry", "certificate")
 BATCH = 5000
 
+INSERT = """
+insert into region (id, frame_id, asset_id, frame_index, class_id, geometry, track_id, anchor, certificate,
+    certified, area, author, revision, created_at, updated_at)
+values ($id, $frame_id, left($frame_id, 24), substr($frame_id, 26)::integer, $class_id, $geometry, $track_id,
+    $anchor, $certificate, $certified, $area, $author, $revision, $created_at, $updated_at)
+"""
 INSERT_MANY = """
 insert into region (id, frame_id, asset_id, frame_index, class_id, geometry, track_id, anchor, certificate,
     certified, area, author, revision, created_at, updated_at)
@@ -72,13 +78,16 @@ def _params(region: Region) -> dict[str, Any]:
     return {**CODEC.params(region), "certified": _certified(region.certificate)}
 
 
+def insert(cur: Cursor, region: Region) -> Region:
+    region = _dated(region, time.time())
+    cur.run(INSERT, **_params(region))
+    return region
+
+
 def insert_many(cur: Cursor, regions: Sequence[Region]) -> list[Region]:
     """Add many regions at once. Raises Conflict, adding none, when an id is already taken."""
     now = time.time()
-    stored = [
-        replace(region, created_at=region.created_at or now, updated_at=region.updated_at or now)
-        for region in regions
-    ]
+    stored = [_dated(region, now) for region in regions]
     for start in range(0, len(stored), BATCH):
         batch = stored[start : start + BATCH]
         certified = [_certified(region.certificate) for region in batch]
@@ -86,8 +95,8 @@ def insert_many(cur: Cursor, regions: Sequence[Region]) -> list[Region]:
     return stored
 
 
-def insert(cur: Cursor, region: Region) -> Region:
-    return insert_many(cur, [region])[0]
+def _dated(region: Region, now: float) -> Region:
+    return replace(region, created_at=region.created_at or now, updated_at=region.updated_at or now)
 
 
 def find(cur: Cursor, id: str) -> Region | None:
