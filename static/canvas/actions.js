@@ -1,0 +1,114 @@
+/**
+ * Every action of the workspace, once. The toolbar, the hints in the status bar and the help sheet are made of this
+ * table. `label`, `hint`: string keys. `keys` win over class shortcuts; `soft` keys give way to them.
+ * `run(app, event)`; `enabled(state)`; `shown: false` keeps it out of the help sheet; `global` works with focus on a control.
+ */
+const canvasTool = (tool, key, icon) => ({
+  id: `tool-${tool}`, tool, keys: [key], icon, group: 'tools', label: `tool.${tool}`, run: (app) => app.useTool(tool),
+});
+const waits = (s) => Boolean(s.proposal || s.prompt);
+const several = (s) => (s.proposal?.candidates.length ?? 0) > 1;
+
+export const ACTIONS = [
+  canvasTool('pan', 'h', 'hand'),
+  { ...canvasTool('select', 'v', 'sel'), after: 'line' },
+  canvasTool('point-plus', 'a', 'pplus'),
+  canvasTool('point-minus', 'd', 'pminus'),
+  canvasTool('box', 'b', 'box'),
+  { ...canvasTool('outline', 'o', 'outl'), after: 'line' },
+
+  { id: 'accept', keys: ['Enter'], icon: 'check', group: 'labels', label: 'action.accept', hint: 'hint.accept',
+    enabled: (s) => waits(s) || Boolean(s.gesture), run: (app) => app.accept() },
+  { id: 'reject', keys: ['Escape'], icon: 'x', group: 'labels', label: 'action.reject', hint: 'hint.reject', run: (app) => app.escape() },
+  { id: 'take-back', keys: ['Backspace'], group: 'labels', label: 'action.take_back', enabled: (s) => waits(s) || Boolean(s.gesture),
+    run: (app) => app.takeBack() },
+  { id: 'next-candidate', keys: ['Tab'], group: 'labels', label: 'action.next_candidate', enabled: several, run: (app) => app.cycle(1) },
+  { id: 'previous-candidate', keys: ['Shift+Tab'], group: 'labels', label: 'action.previous_candidate', enabled: several, run: (app) => app.cycle(-1) },
+  { id: 'delete', keys: ['Delete'], icon: 'trash', group: 'labels', label: 'action.delete', enabled: (s) => Boolean(s.selected),
+    run: (app) => app.removeSelected() },
+
+  { id: 'undo', keys: ['Ctrl+z'], icon: 'undo', group: 'history', bar: true, global: true, label: 'action.undo', enabled: (s) => s.canUndo, run: (app) => app.undo() },
+  { id: 'redo', keys: ['Ctrl+Shift+z', 'Ctrl+y'], icon: 'redo', group: 'history', bar: true, global: true, label: 'action.redo', enabled: (s) => s.canRedo, run: (app) => app.redo() },
+
+  { id: 'previous-frame', keys: ['ArrowLeft'], icon: 'prev', group: 'frames', label: 'action.previous_frame', enabled: (s) => s.index > 0, run: (app) => app.step(-1) },
+  { id: 'next-frame', keys: ['ArrowRight'], icon: 'next', group: 'frames', label: 'action.next_frame', enabled: (s) => s.index < s.total - 1, run: (app) => app.step(1) },
+  { id: 'back-ten', keys: ['Shift+ArrowLeft'], group: 'frames', label: 'action.back_ten', enabled: (s) => s.index > 0, run: (app) => app.step(-10) },
+  { id: 'forward-ten', keys: ['Shift+ArrowRight'], group: 'frames', label: 'action.forward_ten', enabled: (s) => s.index < s.total - 1, run: (app) => app.step(10) },
+  { id: 'first-frame', keys: ['Home'], icon: 'first', group: 'frames', label: 'action.first_frame', enabled: (s) => s.index > 0, run: (app) => app.goto(0) },
+  { id: 'last-frame', keys: ['End'], group: 'frames', label: 'action.last_frame', enabled: (s) => s.index < s.total - 1, run: (app) => app.goto(app.state().total - 1) },
+  { id: 'next-todo', keys: [], soft: ['n'], icon: 'flag', group: 'frames', label: 'action.next_todo', run: (app) => app.nextTodo() },
+  // Space is read by index.js: a tap plays, held it pans.
+  { id: 'play', keys: ['Space'], icon: 'play', group: 'frames', label: 'action.play', enabled: (s) => s.total > 1, run: (app) => app.togglePlay() },
+  { id: 'frame-done', keys: ['x'], icon: 'check', group: 'frames', label: 'action.frame_done', enabled: (s) => Boolean(s.frame), run: (app) => app.toggleFrameState('done') },
+  { id: 'frame-approved', keys: ['Shift+x'], icon: 'shok', group: 'frames', label: 'action.frame_approved', enabled: (s) => Boolean(s.frame), run: (app) => app.toggleFrameState('approved') },
+
+  { id: 'zoom-in', keys: ['+', '='], icon: 'plus', group: 'view', label: 'action.zoom_in', run: (app) => app.zoom(1.25) },
+  { id: 'zoom-out', keys: ['-', '_'], icon: 'minus', group: 'view', label: 'action.zoom_out', run: (app) => app.zoom(0.8) },
+  { id: 'fit', keys: ['f'], soft: ['0'], icon: 'fit', group: 'view', label: 'action.fit', run: (app) => app.fit() },
+  { id: 'actual-size', keys: ['Shift+f'], group: 'view', label: 'action.actual_size', run: (app) => app.zoomTo(1) },
+  { id: 'toggle-image', keys: [], soft: ['i'], group: 'view', layer: 'image', label: 'layer.image', run: (app) => app.toggleLayer('image') },
+  { id: 'toggle-labels', keys: [], soft: ['l'], group: 'view', layer: 'labels', label: 'layer.labels', run: (app) => app.toggleLayer('labels') },
+  { id: 'toggle-points', keys: [], soft: ['p'], group: 'view', layer: 'points', label: 'layer.points', run: (app) => app.toggleLayer('points') },
+  { id: 'toggle-certificates', keys: [], soft: ['c'], group: 'view', layer: 'certificates', label: 'layer.certificates', run: (app) => app.toggleLayer('certificates') },
+  { id: 'opacity-down', keys: ['['], group: 'view', label: 'action.opacity_down', run: (app) => app.setOpacity(app.state().opacity - 0.08) },
+  { id: 'opacity-up', keys: [']'], group: 'view', label: 'action.opacity_up', run: (app) => app.setOpacity(app.state().opacity + 0.08) },
+  { id: 'panels', keys: ['`', '\\'], group: 'view', label: 'action.panels', run: (app) => app.togglePanels() },
+
+  { id: 'help', keys: ['?'], icon: 'keys', group: 'help', global: true, label: 'action.help', hint: 'hint.keys', run: (app) => app.help() },
+  { id: 'next-region', keys: ['F6'], group: 'help', global: true, label: 'action.next_region', run: (app) => app.cycleFocus(1) },
+  { id: 'previous-region', keys: ['Shift+F6'], group: 'help', global: true, shown: false, label: 'action.previous_region', run: (app) => app.cycleFocus(-1) },
+];
+
+export const GROUPS = ['tools', 'labels', 'classes', 'frames', 'view', 'history', 'help'];
+
+/** Pointer and class keys have no action object; the help sheet and the status bar list them all the same. */
+export const GESTURES = [
+  { caps: ['Click'], label: 'gesture.add', hint: 'hint.add', group: 'labels', tools: ['point-plus'] },
+  { caps: ['Click'], label: 'gesture.add_minus', hint: 'hint.add_minus', group: 'labels', tools: ['point-minus'] },
+  { caps: ['Alt', 'Click'], label: 'gesture.add_minus', hint: 'hint.alt', hintCaps: ['Alt'], group: 'labels', tools: ['point-plus'], again: true },
+  { caps: ['Drag'], label: 'gesture.reach', group: 'labels', tools: ['point-plus', 'point-minus'] },
+  { caps: ['Shift'], label: 'gesture.preview', hint: 'hint.preview', group: 'labels', tools: ['point-plus', 'point-minus'] },
+  { caps: ['Drag'], label: 'gesture.box', hint: 'hint.box', group: 'labels', tools: ['box'] },
+  { caps: ['Click'], label: 'gesture.select', hint: 'hint.select', group: 'labels', tools: ['select'] },
+  { caps: ['Drag'], label: 'gesture.move_point', hint: 'hint.move_point', group: 'labels', tools: ['select'] },
+  { caps: ['Click'], label: 'gesture.ring', hint: 'hint.ring', group: 'labels', tools: ['outline'] },
+  { caps: ['Alt', 'Click'], label: 'gesture.remove_node', hint: 'hint.remove_node', group: 'labels', tools: ['outline'] },
+  { caps: ['Drag'], label: 'gesture.pan', hint: 'hint.pan', group: 'view', tools: ['pan'] },
+  { caps: ['Wheel'], label: 'gesture.zoom', hint: 'hint.zoom', group: 'view', tools: ['pan'] },
+  { caps: ['Space'], label: 'gesture.hold_pan', group: 'view', tools: [] },
+  { caps: ['1–9'], label: 'gesture.class', hint: 'hint.class', group: 'classes', tools: '*' },
+  { caps: ['Shift', '1–9'], label: 'gesture.fresh', group: 'classes', tools: [] },
+];
+
+export const actionById = (id) => ACTIONS.find((action) => action.id === id) ?? null;
+
+/** The action of one of `chords` in the 'keys' or 'soft' column, enabled or not; null when there is none. */
+export function actionOf(chords, column = 'keys') {
+  for (const chord of chords) {
+    const found = ACTIONS.find((action) => action[column]?.includes(chord));
+    if (found) return found;
+  }
+  return null;
+}
+
+export const isEnabled = (action, state) => !action.enabled || Boolean(action.enabled(state));
+
+/** What a key does: {action} | {cls, fresh} | null. Keys that must stay before class shortcuts before soft keys. */
+export function resolve(chords, state, classOf) {
+  const hard = actionOf(chords, 'keys');
+  if (hard) return { action: hard };
+  const found = classOf([...state.classes.values()], chords);
+  if (found) return found;
+  const soft = actionOf(chords, 'soft');
+  return soft ? { action: soft } : null;
+}
+
+/** Hints for the status bar: what the tool does, then what waits. */
+export function hintsFor(state) {
+  const tool = state.held ?? state.tool;
+  const out = GESTURES.filter((g) => g.hint && (g.tools === '*' || g.tools.includes(tool)))
+    .map((g) => ({ caps: g.hintCaps ?? g.caps, text: g.hint, last: g.tools === '*' }));
+  const actions = ACTIONS.filter((a) => a.hint && a.group === 'labels' && (a.id === 'reject' ? waits(state) || state.selected : isEnabled(a, state)))
+    .map((a) => ({ chord: a.keys[0], text: a.id === 'reject' && !waits(state) ? 'hint.deselect' : a.hint }));
+  return [...out.filter((h) => !h.last), ...actions, ...out.filter((h) => h.last)];
+}

@@ -1,0 +1,94 @@
+/** Image, label fill, class borders, pixel grid. Cold: repainted when the view, the map or a colour changes. */
+import { classLoops, classRanks, colourTable, colourise } from '../labelmap.js';
+import { GRID_FROM, PIXELATED_FROM } from '../view.js';
+import { screenPath } from './paths.js';
+
+export function createPicture() {
+  const fill = document.createElement('canvas');
+  const fillContext = fill.getContext('2d');
+  let filled = { map: null, style: '' };
+  const groups = new WeakMap();
+
+  function styleOf(state, bare) {
+    return { classes: state.classes, hidden: state.hidden, opacityOf: state.opacityOf, opacity: state.opacity, bare };
+  }
+
+  function colour(state, bare) {
+    const style = styleOf(state, bare);
+    const sign = JSON.stringify([state.hidden, state.opacityOf, state.opacity, bare, [...state.classes.values()].map((c) => c.colour)]);
+    if (filled.map === state.map && filled.style === sign) return;
+    const { map } = state;
+    if (fill.width !== map.width || fill.height !== map.height) {
+      fill.width = map.width;
+      fill.height = map.height;
+    }
+    const data = fillContext.createImageData(map.width, map.height);
+    colourise(map.ids, colourTable(map, style), new Uint32Array(data.data.buffer));
+    fillContext.putImageData(data, 0, 0);
+    filled = { map, style: sign };
+  }
+
+  /** Borders by class, low rank first, so that the class on top keeps its colour. */
+  function borders(state) {
+    const { map } = state;
+    if (!groups.has(map)) {
+      const byClass = new Map();
+      for (const loop of classLoops(map)) {
+        if (!byClass.has(loop.value)) byClass.set(loop.value, []);
+        byClass.get(loop.value).push(loop);
+      }
+      groups.set(map, byClass);
+    }
+    const ranks = classRanks([...state.classes.values()]);
+    return [...groups.get(map)].sort((a, b) => (ranks.get(a[0]) ?? 0) - (ranks.get(b[0]) ?? 0));
+  }
+
+  return function paint(c, { width, height }, state) {
+    const { view } = state;
+    if (!state.width) return;
+    const w = state.width * view.scale;
+    const h = state.height * view.scale;
+    const bare = !state.layers.image;
+    c.imageSmoothingEnabled = view.scale < PIXELATED_FROM;
+    c.imageSmoothingQuality = view.scale < 1 ? 'high' : 'low';
+    c.fillStyle = '#000';
+    c.fillRect(view.x, view.y, w, h);
+    if (!bare && state.image) c.drawImage(state.image, view.x, view.y, w, h);
+    if (state.layers.labels && state.map) {
+      colour(state, bare);
+      c.drawImage(fill, view.x, view.y, w, h);
+      c.lineJoin = 'round';
+      c.lineWidth = 1.25;
+      for (const [classId, loops] of borders(state)) {
+        const cls = state.classes.get(classId);
+        if (!cls || state.hidden[classId]) continue;
+        c.globalAlpha = 0.95 * Math.min(1, (state.opacityOf[classId] ?? 1) * 2);
+        c.strokeStyle = cls.colour;
+        c.stroke(screenPath(loops, view));
+      }
+      c.globalAlpha = 1;
+    }
+    if (view.scale >= GRID_FROM) grid(c, view, width, height, state);
+  };
+}
+
+function grid(c, view, width, height, state) {
+  const x1 = Math.max(0, Math.floor(-view.x / view.scale));
+  const y1 = Math.max(0, Math.floor(-view.y / view.scale));
+  const x2 = Math.min(state.width, Math.ceil((width - view.x) / view.scale));
+  const y2 = Math.min(state.height, Math.ceil((height - view.y) / view.scale));
+  c.beginPath();
+  for (let x = x1; x <= x2; x++) {
+    const sx = Math.round(x * view.scale + view.x) + 0.5;
+    c.moveTo(sx, y1 * view.scale + view.y);
+    c.lineTo(sx, y2 * view.scale + view.y);
+  }
+  for (let y = y1; y <= y2; y++) {
+    const sy = Math.round(y * view.scale + view.y) + 0.5;
+    c.moveTo(x1 * view.scale + view.x, sy);
+    c.lineTo(x2 * view.scale + view.x, sy);
+  }
+  c.lineWidth = 1;
+  c.strokeStyle = 'rgb(0 0 0 / .35)';
+  c.stroke();
+}

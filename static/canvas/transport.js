@@ -1,0 +1,89 @@
+/** The only module that talks to the server: REST, the WebSocket, and the queue of unacknowledged changes. */
+import { newId } from './ids.js';
+import { parseRegionMap } from './labelmap.js';
+import { openCandidate } from './masks.js';
+import { Refused, Unreachable, createQueue } from './queue.js';
+import { createSocket } from './socket.js';
+
+const GATEWAY = new Set([502, 504]);
+const TIMEOUT_MS = 60_000;
+
+/**
+ * @param on {saved(state, unsent), proposal(message), failed(message), worker(message), changed(message), online(bool)}
+ */
+export function createTransport({ projectId, on, base = '', location = globalThis.location }) {
+  const api = `${base}/api/v1`;
+  let request = 0;
+
+  async function ask(url, options = {}) {
+    let response;
+    try {
+      response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), credentials: 'same-origin', ...options });
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      throw new Unreachable(String(error));
+    }
+    if (response.ok) return response;
+    if (GATEWAY.has(response.status)) throw new Unreachable(`HTTP ${response.status}`);
+    const body = await response.json().catch(() => ({}));
+    throw new Refused(response.status, body, body.detail || body.title || `HTTP ${response.status}`);
+  }
+
+  const queue = createQueue({
+    onState: on.saved,
+    wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    send: async ({ method, url, body, revision, id }) => {
+      const headers = { 'Idempotency-Key': id };
+      if (body !== undefined) headers['Content-Type'] = 'application/json';
+      if (revision !== undefined) headers['If-Match'] = `"${revision}"`;
+      const response = await ask(`${api}${url}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+      return response.status === 204 ? null : response.json();
+    },
+  });
+
+  const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+  const socket = createSocket({
+    url: `${scheme}//${location.host}${base}/ws/workspace/${projectId}`,
+    onUp: () => {
+      queue.nudge();
+      on.online(true);
+    },
+    onDown: () => on.online(false),
+    onMessage: (header, payload) => {
+      if (header.type === 'proposal') {
+        on.proposal({ ...header, candidates: header.candidates.map((c) => openCandidate(c, payload)) });
+      } else if (header.type === 'error') on.failed(header);
+      else if (header.type === 'hello') on.worker({ ...header.worker, engines: header.engines });
+      else if (header.type === 'worker') on.worker(header);
+      else if (header.type === 'changed') on.changed(header);
+    },
+  });
+
+  return {
+    frame: async (id, signal) => (await ask(`${api}/frames/${id}`, { signal })).json(),
+    image: async (id, signal) => createImageBitmap(await (await ask(`${api}/frames/${id}/image`, { signal })).blob()),
+    regionMap: async (id, signal) =>
+      parseRegionMap(await (await ask(`${api}/frames/${id}/region-map`, { signal, cache: 'no-cache' })).arrayBuffer()),
+    timeline: async (assetId) => (await ask(`${api}/assets/${assetId}/timeline`)).json(),
+    thumbUrl: (id) => `${api}/frames/${id}/thumb`,
+
+    /** A change: queued, in order, with one operation id over all retries. `build` as in queue.push, without the id. */
+    change(build, done) {
+      const id = newId();
+      return queue.push(() => {
+        const made = build();
+        return made && { ...made, id };
+      }, done);
+    },
+    get unsent() { return queue.size; },
+
+    /** → request number, or 0 when there is no connection. */
+    prompt(message) {
+      request += 1;
+      return socket.send({ type: 'prompt', request, ...message }) ? request : 0;
+    },
+    cancel: (number) => socket.send({ type: 'cancel', request: number }),
+    focus: socket.focus,
+    close: socket.close,
+  };
+}
