@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -205,7 +205,8 @@ def _paint(out: Array, layers: Sequence[Layer], values: Sequence[int], window: B
             if not np.shares_memory(painted, target):
                 target[...] = painted
         else:
-            target.masked_fill_(mask.bool(), values[index])
+            # A view in torch too: filling it fills `out`.
+            cast(Any, target).masked_fill_(mask.bool(), values[index])
 
 
 def _torch() -> Any:

@@ -225,28 +225,31 @@ def pack_mask(mask: np.ndarray, *, x0: int = 0, y0: int = 0) -> tuple[Box, bytes
     """A mask as the bounding box of its pixels and one bit a pixel.
 
     `mask`: (h, w) bool whose top left pixel lies at (x0, y0). Returns ((x0, y0, x1, y1), bits): the crop row
-    by row, rows not padded, the first pixel in the highest bit of the first byte. An empty mask gives ((x0,
-    y0, x0, y0), b"").
+    by row, each row padded to a whole byte, the first pixel in a byte's highest bit. Empty: ((x0, y0, x0,
+    y0), b"").
     """
     box = bounding_box(mask)
     if box is None:
         return (x0, y0, x0, y0), b""
     left, top, right, bottom = box
-    bits = np.packbits(mask[top:bottom, left:right]).tobytes()
+    bits = np.packbits(mask[top:bottom, left:right], axis=1).tobytes()
     return (x0 + left, y0 + top, x0 + right, y0 + bottom), bits
 
 
 def unpack_mask(box: Box, bits: bytes) -> np.ndarray:
     """The bool crop that `pack_mask` packed. Raises `Refused` where the bytes do not fit the box."""
     height, width = box[3] - box[1], box[2] - box[0]
-    if height < 0 or width < 0 or len(bits) != (height * width + 7) // 8:
+    stride = (width + 7) // 8
+    if height < 0 or width < 0 or len(bits) != height * stride:
         raise Refused(f"{len(bits)} bytes of mask do not fit a box of {width}×{height} px.")
-    flat = np.unpackbits(np.frombuffer(bits, np.uint8), count=height * width)
-    return flat.view(bool).reshape(height, width)
+    if not bits:
+        return np.zeros((height, width), bool)
+    rows = np.frombuffer(bits, np.uint8).reshape(height, stride)
+    return np.unpackbits(rows, axis=1, count=width).view(bool)
 
 
 def voc_colour_map(count: int = 256) -> np.ndarray:
-    """The PASCAL VOC palette, (count, 3) uint8 RGB: the bits of the index dealt to r, g, b from the top down."""
+    """The PASCAL VOC palette, (count, 3) uint8 RGB: the bits of the index dealt to r, g, b from the top."""
     colours = np.zeros((count, 3), np.uint8)
     index = np.arange(count)
     for bit in range(8):
