@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from app.errors import Refused
 
-JPEG_QUALITY = 92
+JPEG_QUALITY = 90
 THUMB_QUALITY = 80
 THUMB_SIZE = (320, 180)
 ENCODERS = 2
@@ -34,7 +34,7 @@ Image8 = NDArray[np.uint8]
 class FrameRecord(Struct, kw_only=True):
     """One extracted frame. `pts` in seconds from the first frame of the source, None where it has no time.
 
-    `hash` is the SHA-256 of the image file in hex; `file` and `thumb` are relative to the asset folder.
+    `hash` is the `content_hash` of the image file; `file` and `thumb` are relative to the asset folder.
     """
 
     index: int
@@ -84,6 +84,11 @@ def encode(image: Image8, form: Literal["jpeg", "png"], quality: int = JPEG_QUAL
     if not ok:
         raise Refused("A frame of this size cannot be written as an image.")
     return data.tobytes()
+
+
+def content_hash(data: bytes) -> str:
+    """BLAKE2b-256 (RFC 7693) as 64 hex digits: twice as fast here as SHA-256."""
+    return hashlib.blake2b(data, digest_size=32).hexdigest()
 
 
 def put_file(path: Path, data: bytes) -> None:
@@ -177,7 +182,7 @@ class FrameWriter:
             pts=pts,
             width=width,
             height=height,
-            hash=hashlib.sha256(data).hexdigest(),
+            hash=content_hash(data),
             file=file,
             thumb=thumb,
             bytes=len(data),
@@ -193,6 +198,6 @@ def verified(folder: Path, records: list[FrameRecord], beat: Callable[[], None] 
             sound = (folder / record.thumb).stat().st_size > 0
         except OSError:
             return position
-        if record.index != position or not sound or hashlib.sha256(data).hexdigest() != record.hash:
+        if record.index != position or not sound or content_hash(data) != record.hash:
             return position
     return len(records)
