@@ -149,6 +149,26 @@ class Geometry(Struct, kw_only=True, forbid_unknown_fields=True):
     outline: list[list[tuple[Coordinate, Coordinate]]] | None = None
 
 
+QUANTUM = 64
+"""Stored coordinates are multiples of 1/64 px: exact in binary, short as text, far below what a mask can show."""
+
+
+def quantise(geometry: Geometry) -> Geometry:
+    """The geometry as it is stored: every coordinate and reach rounded to 1/QUANTUM px."""
+
+    def q(value: float) -> float:
+        return round(value * QUANTUM) / QUANTUM
+
+    return Geometry(
+        points=[Point(x=q(p.x), y=q(p.y), label=p.label, r=q(p.r)) for p in geometry.points],
+        box=None if geometry.box is None else tuple(q(v) for v in geometry.box),  # pyright: ignore[reportArgumentType]
+        text=geometry.text,
+        outline=None
+        if geometry.outline is None
+        else [[(q(x), q(y)) for x, y in ring] for ring in geometry.outline],
+    )
+
+
 class Certificate(Struct, kw_only=True):
     """How well the geometry gives its source mask back."""
 

@@ -1,8 +1,18 @@
 from __future__ import annotations
 
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+
+from app.models import new_id
+from app.settings import Settings, load
+from app.supervisor import Supervisor
+from tests import drawing
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -13,3 +23,96 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip("the shared test data is not beside this checkout (../shared/data)")
     return SHARED_DATA
+
+
+@dataclass
+class Server:
+    """A running server with its three real processes, and an HTTP client for it."""
+
+    url: str
+    settings: Settings
+    supervisor: Supervisor
+    http: httpx.Client
+
+    @property
+    def data(self) -> Path:
+        return self.settings.data
+
+    def api(self, method: str, path: str, *, status: int | None = None, **options: Any) -> Any:
+        """Call the API; `status` is the one expected (default: any 2xx). Returns the decoded JSON."""
+        answer = self.http.request(method, f"/api/v1{path}", **options)
+        assert answer.status_code == status if status else answer.is_success, (answer.status_code, answer.text)
+        return answer.json() if answer.content else None
+
+    def upload(self, name: str, data: bytes) -> str:
+        upload_id = new_id()
+        self.api("PUT", f"/uploads/{upload_id}?name={name}", content=data)
+        return upload_id
+
+    def finished(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The job once it has ended, listening to the events instead of asking again and again."""
+        with self.http.stream("GET", "/api/v1/events", timeout=120) as events:
+            lines = events.iter_lines()
+            for line in lines:
+                if line.startswith(("event: job", "event: hello")):
+                    found = self.api("GET", f"/jobs/{job['id']}")
+                    if found["state"] in ("done", "failed", "cancelled"):
+                        return found
+        raise AssertionError("the stream of events ended before the job did")
+
+    def project(self, name: str = "Project") -> dict[str, Any]:
+        return self.api("POST", "/projects", json={"name": name})
+
+    def asset(self, project: dict[str, Any], name: str, data: bytes, **sampling: Any) -> dict[str, Any]:
+        """Import bytes into a project and wait for the frames."""
+        made = self.api(
+            "POST",
+            f"/projects/{project['id']}/assets",
+            json={"upload_id": self.upload(name, data), "sampling": sampling},
+        )
+        job = self.finished(made["job"])
+        assert job["state"] == "done", job["reason"]
+        return self.api("GET", f"/assets/{made['asset']['id']}")
+
+
+MakeServer = Callable[..., Server]
+
+
+@pytest.fixture(scope="session")
+def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer]:
+    """Starts real servers on ephemeral ports; all of them end with the session."""
+    running: list[Server] = []
+
+    def make(data: Path | None = None, **settings: Any) -> Server:
+        chosen = load(
+            None,
+            data=data or tmp_path_factory.mktemp("data"),
+            port=0,
+            open_browser=False,
+            **{"min_free_gb": 0.0, **settings},
+        )
+        supervisor = Supervisor(chosen)
+        url = supervisor.start()
+        headers = {"Authorization": f"Bearer {chosen.token}"} if chosen.token else {}
+        server = Server(url, chosen, supervisor, httpx.Client(base_url=url, headers=headers, timeout=60))
+        running.append(server)
+        return server
+
+    yield make
+    for server in running:
+        server.http.close()
+        server.supervisor.stop()
+
+
+@pytest.fixture(scope="session")
+def server(make_server: MakeServer) -> Server:
+    """One server that many tests share; each makes its own project."""
+    return make_server()
+
+
+@pytest.fixture(scope="session")
+def clip() -> bytes:
+    """A drawn mp4 of six frames, 160 × 120, with a disc that moves over a textured floor."""
+    target = io.BytesIO()
+    drawing.video(target, frames=6, width=160, height=120)
+    return target.getvalue()

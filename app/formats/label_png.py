@@ -30,6 +30,14 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COMPRESSION = 6
 
 
+def mode_of(name: str) -> Mode:
+    """Raises Refused for anything but the three modes."""
+    for mode in MODES:
+        if mode == name:
+            return mode
+    raise Refused(f"A label map is written as {', '.join(MODES)}; there is no mode {name[:30]!r}.")
+
+
 def check_classes(
     classes: Sequence[ClassDef], mode: Mode, unlabelled: int | None = None, *, shared: bool = False
 ) -> int:

@@ -1,0 +1,1 @@
+"""The HTTP API: scripts use exactly what the pages use."""

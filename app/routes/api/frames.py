@@ -1,0 +1,143 @@
+"""/api/v1/frames and /api/v1/regions"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+from litestar import HttpMethod, Request, Response, Router, delete, get, patch, post, route
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody
+from msgspec import Struct, field
+
+from app.models import Frame, FrameState, Geometry, Point
+from app.routes.api.common import actor_of, known_frame, known_id, operation_of, revision_of
+from app.routes.files import IMMUTABLE, serve
+from app.services import annotate, frames, maps
+from app.services.context import Context
+from app.services.views import FrameView, NewRegion, RegionPatch, RegionResult, RegionView
+
+Req = Request[Any, Any, Any]
+GET_HEAD = [HttpMethod.GET, HttpMethod.HEAD]
+
+
+class StateChange(Struct, kw_only=True, forbid_unknown_fields=True):
+    state: FrameState
+
+
+class Prompt(Struct, kw_only=True, forbid_unknown_fields=True):
+    points: list[Point] = field(default_factory=list)
+    box: tuple[float, float, float, float] | None = None
+    text: str | None = None
+    engine: str | None = None
+
+
+@get("/frames/{frame_id:str}", sync_to_thread=True)
+def read(ctx: NamedDependency[Context], frame_id: FromPath[str]) -> FrameView:
+    return frames.view(ctx, known_frame(frame_id))
+
+
+@patch("/frames/{frame_id:str}", sync_to_thread=True)
+def set_state(
+    request: Req, ctx: NamedDependency[Context], frame_id: FromPath[str], data: JSONBody[StateChange]
+) -> Frame:
+    return frames.set_state(
+        ctx,
+        known_frame(frame_id),
+        data.state,
+        expected_revision=revision_of(request),
+        actor=actor_of(request),
+        op_id=operation_of(request),
+    )
+
+
+@route("/frames/{frame_id:str}/image", http_method=GET_HEAD)
+async def image(request: Req, ctx: NamedDependency[Context], frame_id: FromPath[str]) -> Response[Any]:
+    path, tag = await to_thread.run_sync(lambda: frames.file_of(ctx, known_frame(frame_id), thumb=False))
+    return await serve(request, path, etag=tag, cache=IMMUTABLE)
+
+
+@route("/frames/{frame_id:str}/thumb", http_method=GET_HEAD)
+async def thumb(request: Req, ctx: NamedDependency[Context], frame_id: FromPath[str]) -> Response[Any]:
+    path, tag = await to_thread.run_sync(lambda: frames.file_of(ctx, known_frame(frame_id), thumb=True))
+    return await serve(request, path, etag=f"t-{tag}", cache=IMMUTABLE)
+
+
+@get("/frames/{frame_id:str}/region-map")
+async def region_map(request: Req, ctx: NamedDependency[Context], frame_id: FromPath[str]) -> Response[Any]:
+    file = await to_thread.run_sync(maps.region_map, ctx, known_frame(frame_id))
+    return await serve(request, Path(file.path), etag=file.key, encoding="gzip")
+
+
+@get("/frames/{frame_id:str}/label-map.png")
+async def label_map(
+    request: Req,
+    ctx: NamedDependency[Context],
+    frame_id: FromPath[str],
+    mode: FromQuery[str] = "palette",
+    unlabelled: FromQuery[int | None] = None,
+) -> Response[Any]:
+    file = await to_thread.run_sync(maps.label_map_png, ctx, known_frame(frame_id), mode, unlabelled)
+    return await serve(request, Path(file.path), etag=file.key)
+
+
+@get("/frames/{frame_id:str}/regions", sync_to_thread=True)
+def regions(ctx: NamedDependency[Context], frame_id: FromPath[str]) -> list[RegionView]:
+    return frames.view(ctx, known_frame(frame_id)).regions
+
+
+@post("/frames/{frame_id:str}/regions", sync_to_thread=True)
+def add(
+    request: Req, ctx: NamedDependency[Context], frame_id: FromPath[str], data: JSONBody[NewRegion]
+) -> RegionResult:
+    return annotate.add(
+        ctx, known_frame(frame_id), data, actor=actor_of(request), op_id=operation_of(request)
+    )
+
+
+@post("/frames/{frame_id:str}/predict", status_code=200, sync_to_thread=True)
+def predict(
+    ctx: NamedDependency[Context], frame_id: FromPath[str], data: JSONBody[Prompt]
+) -> dict[str, list[dict[str, Any]]]:
+    geometry = Geometry(points=data.points, box=data.box, text=data.text)
+    return {"proposals": annotate.proposals(ctx, known_frame(frame_id), geometry, data.engine)}
+
+
+@get("/regions/{region_id:str}", sync_to_thread=True)
+def read_region(ctx: NamedDependency[Context], region_id: FromPath[str]) -> RegionView:
+    return frames.region_view(annotate.get(ctx, known_id(region_id)), 0)
+
+
+@patch("/regions/{region_id:str}", sync_to_thread=True)
+def change(
+    request: Req, ctx: NamedDependency[Context], region_id: FromPath[str], data: JSONBody[RegionPatch]
+) -> RegionResult:
+    return annotate.change(
+        ctx,
+        known_id(region_id),
+        data,
+        expected_revision=revision_of(request),
+        actor=actor_of(request),
+        op_id=operation_of(request),
+    )
+
+
+@delete("/regions/{region_id:str}", status_code=200, sync_to_thread=True)
+def remove(request: Req, ctx: NamedDependency[Context], region_id: FromPath[str]) -> RegionResult:
+    return annotate.delete(
+        ctx,
+        known_id(region_id),
+        expected_revision=revision_of(request),
+        actor=actor_of(request),
+        op_id=operation_of(request),
+    )
+
+
+router = Router(
+    "/",
+    route_handlers=[
+        read, set_state, image, thumb, region_map, label_map, regions, add, predict, read_region, change, remove,
+    ],
+    tags=["frames and regions"],
+)  # fmt: skip

@@ -1,0 +1,63 @@
+"""/api/v1/jobs"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from anyio import to_thread
+from litestar import HttpMethod, Request, Response, Router, get, post, route
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from app.errors import Refused
+from app.models import Job
+from app.routes.api.common import known_id
+from app.routes.files import serve
+from app.services import jobs
+from app.services.context import Context
+
+Req = Request[Any, Any, Any]
+STATES = ("waiting", "running", "done", "failed", "cancelled")
+
+
+@get("/", sync_to_thread=True)
+def listing(
+    ctx: NamedDependency[Context],
+    project: FromQuery[str | None] = None,
+    wanted: Annotated[str | None, QueryParameter(name="state")] = None,
+    limit: FromQuery[int] = 200,
+) -> list[Job]:
+    if wanted is not None and wanted not in STATES:
+        raise Refused(f"A job is {', '.join(STATES)}; there is no state {wanted!r}.")
+    return jobs.listing(
+        ctx,
+        project_id=project and known_id(project),
+        states=None if wanted is None else (wanted,),
+        limit=max(1, min(limit, 1000)),
+    )
+
+
+@get("/{job_id:str}", sync_to_thread=True)
+def read(ctx: NamedDependency[Context], job_id: FromPath[str]) -> Job:
+    return jobs.get(ctx, known_id(job_id))
+
+
+@post("/{job_id:str}/cancel", status_code=200, sync_to_thread=True)
+def cancel(ctx: NamedDependency[Context], job_id: FromPath[str]) -> Job:
+    return jobs.cancel(ctx, known_id(job_id))
+
+
+@post("/{job_id:str}/retry", status_code=200, sync_to_thread=True)
+def retry(ctx: NamedDependency[Context], job_id: FromPath[str]) -> Job:
+    return jobs.retry(ctx, known_id(job_id))
+
+
+@route("/{job_id:str}/files/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+async def file(
+    request: Req, ctx: NamedDependency[Context], job_id: FromPath[str], name: FromPath[str]
+) -> Response[Any]:
+    path = await to_thread.run_sync(jobs.file_of, ctx, known_id(job_id), name)
+    return await serve(request, path, download=name)
+
+
+router = Router("/jobs", route_handlers=[listing, read, cancel, retry, file], tags=["jobs"])

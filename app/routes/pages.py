@@ -1,0 +1,7 @@
+"""Every page and panel route, in one list for the wiring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+handlers: list[Any] = []

@@ -1,0 +1,343 @@
+"""Regions: accept a proposal into a class, change it, delete it. Every edit is journalled with the row.
+
+The mask itself is never stored: the worker turns it into points (and an outline where points cannot give it
+back) with a certificate, and only that is written.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from app import store as db
+from app.errors import Conflict, NotFound, Refused
+from app.models import Asset, Certificate, Change, Edit, Frame, Geometry, Project, Region, new_id, quantise
+from app.services import history, maps, projects
+from app.services.context import Context
+from app.services.frames import locate, region_view
+from app.services.views import EditView, NewRegion, RegionPatch, RegionResult
+from app.worker import protocol
+
+TARGET_IOU = 0.95
+MAX_REGIONS = 10_000
+
+
+def add(ctx: Context, frame_id: str, new: NewRegion, *, actor: str, op_id: str | None = None) -> RegionResult:
+    """Make a region from prompts (or from an outline) and store it as points with a certificate.
+
+    Repeating the call with the same region id or `op_id` changes nothing and answers as the first time.
+    Raises NotFound, Refused (geometry off the frame, unknown class, empty mask), Unavailable (worker).
+    """
+    _check_id(new.id)
+    repeated = _repeated(ctx, frame_id, new.id, op_id)
+    if repeated is not None:
+        return repeated
+    current = maps.read_scene(ctx, frame_id)
+    check_geometry(new.geometry, current.frame)
+    _class_of(current, new.class_id)
+    accepted = _certify(ctx, current, new.geometry, new.proposal, new.engine, without=None)
+    now = time.time()
+    region = Region(
+        id=new.id,
+        frame_id=frame_id,
+        class_id=new.class_id,
+        geometry=accepted.geometry,
+        track_id=new.track_id,
+        certificate=accepted.certificate,
+        area=accepted.area,
+        author=actor,
+        created_at=now,
+        updated_at=now,
+    )
+
+    def write(cur: db.Cursor, asset: Asset) -> tuple[Region | None, list[Change], str]:
+        if len(db.regions.of_frame(cur, frame_id)) >= MAX_REGIONS:
+            raise Refused(f"A frame can hold {MAX_REGIONS} regions; this one is full.")
+        db.regions.insert(cur, region)
+        return region, [_change(None, region)], _class_name(cur, asset, region.class_id)
+
+    return _commit(ctx, frame_id, "add-region", actor, op_id, write)
+
+
+def change(
+    ctx: Context,
+    region_id: str,
+    patch: RegionPatch,
+    *,
+    expected_revision: int | None,
+    actor: str,
+    op_id: str | None = None,
+) -> RegionResult:
+    """Change class or geometry. New points are answered by the engine anew and certified.
+
+    Raises Conflict (with the current row) when the revision is not the expected one.
+    """
+    region = get(ctx, region_id)
+    frame_id = region.frame_id
+    repeated = _repeated(ctx, frame_id, region_id, op_id, must_be_edit=True)
+    if repeated is not None:
+        return repeated
+    _check_revision(region, expected_revision)
+    current = maps.read_scene(ctx, frame_id)
+    accepted: protocol.Accepted | None = None
+    if patch.geometry is not None:
+        check_geometry(patch.geometry, current.frame)
+        accepted = _certify(ctx, current, patch.geometry, patch.proposal, patch.engine, without=region_id)
+    if patch.class_id is not None:
+        _class_of(current, patch.class_id)
+
+    def write(cur: db.Cursor, asset: Asset) -> tuple[Region | None, list[Change], str]:
+        before = db.regions.get(cur, region_id)
+        _check_revision(before, region.revision)
+        after = msgspec.structs.replace(before, updated_at=time.time())
+        if accepted is not None:
+            after.geometry, after.certificate = accepted.geometry, accepted.certificate
+            after.area, after.anchor = accepted.area, True
+        if patch.class_id is not None:
+            after.class_id = patch.class_id
+        after = db.regions.update(cur, after, region.revision)
+        return after, [_change(before, after)], _class_name(cur, asset, after.class_id)
+
+    kind = "change-region" if patch.geometry is not None else "change-class"
+    return _commit(ctx, frame_id, kind, actor, op_id, write)
+
+
+def delete(
+    ctx: Context, region_id: str, *, expected_revision: int | None, actor: str, op_id: str | None = None
+) -> RegionResult:
+    if op_id:
+        done = ctx.store.read(lambda cur: db.edits.by_id(cur, op_id))
+        if done is not None and done.frame_id:
+            return RegionResult(
+                region=None, edit=history.view(done), key=maps.read_scene(ctx, done.frame_id).key, created=False
+            )
+    region = get(ctx, region_id)
+    _check_revision(region, expected_revision)
+
+    def write(cur: db.Cursor, asset: Asset) -> tuple[Region | None, list[Change], str]:
+        before = db.regions.get(cur, region_id)
+        _check_revision(before, expected_revision)
+        db.regions.delete(cur, region_id)
+        return None, [_change(before, None)], _class_name(cur, asset, before.class_id)
+
+    return _commit(ctx, region.frame_id, "delete-region", actor, op_id, write)
+
+
+def get(ctx: Context, region_id: str) -> Region:
+    return ctx.store.read(lambda cur: db.regions.get(cur, region_id))
+
+
+def proposals(
+    ctx: Context, frame_id: str, geometry: Geometry, engine: str | None
+) -> list[dict[str, object]]:
+    """Ask the engine for proposals; nothing is stored."""
+    current = maps.read_scene(ctx, frame_id)
+    check_geometry(geometry, current.frame)
+    reply = ctx.worker.request(
+        protocol.Predict(
+            frame=maps.frame_ref(ctx.paths, current.frame),
+            geometry=geometry,
+            regions=current.specs(),
+            engine=engine or current.project.engine,
+            rle=True,
+        )
+    )
+    assert isinstance(reply, protocol.Proposals)
+    size = [current.frame.height, current.frame.width]
+    return [
+        {
+            "id": c.id,
+            "rle": {"size": size, "counts": c.rle},
+            "box": [c.x, c.y, c.w, c.h],
+            "area": c.area,
+            "score": c.score,
+            "engine": reply.engine,
+        }
+        for c in reply.candidates
+    ]
+
+
+def check_geometry(geometry: Geometry, frame: Frame) -> None:
+    """Raise Refused, naming the point, for anything that does not lie on the frame. Nothing is clamped."""
+    for i, p in enumerate(geometry.points, 1):
+        if not (_within(p.x, frame.width) and _within(p.y, frame.height)):
+            raise Refused(
+                f"Point {i} at ({p.x:g}, {p.y:g}) lies outside the frame of {frame.width} × {frame.height} px."
+            )
+    if geometry.box is not None:
+        x1, y1, x2, y2 = geometry.box
+        inside = _within(x1, frame.width) and _within(x2, frame.width)
+        inside = inside and _within(y1, frame.height) and _within(y2, frame.height)
+        if not inside or x2 <= x1 or y2 <= y1:
+            raise Refused(
+                f"The box must run from its top left to its bottom right inside {frame.width} × {frame.height} px."
+            )
+    if geometry.text:
+        raise Refused("A text prompt needs a text engine, and none is available. Use points or a box.")
+    for ring in geometry.outline or ():
+        if len(ring) < 3:
+            raise Refused("A ring of the outline needs at least three points.")
+        if not all(_within(x, frame.width) and _within(y, frame.height) for x, y in ring):
+            raise Refused(f"The outline leaves the frame of {frame.width} × {frame.height} px.")
+    if not geometry.outline and geometry.box is None and not any(p.label == 1 for p in geometry.points):
+        raise Refused("A region needs at least one positive point, a box or an outline.")
+
+
+def _within(value: float, size: int) -> bool:
+    return math.isfinite(value) and 0 <= value <= size
+
+
+def _certify(
+    ctx: Context,
+    current: maps.Scene,
+    geometry: Geometry,
+    proposal: str | None,
+    engine: str | None,
+    *,
+    without: str | None,
+) -> protocol.Accepted:
+    reply = ctx.worker.request(
+        protocol.Accept(
+            frame=maps.frame_ref(ctx.paths, current.frame),
+            geometry=geometry,
+            regions=current.specs(without=without),
+            engine=engine or current.project.engine,
+            proposal=proposal,
+            target=TARGET_IOU,
+        )
+    )
+    assert isinstance(reply, protocol.Accepted)
+    if reply.area <= 0:
+        raise Refused("Nothing was found at these points. Move them, or add another.")
+    reply.geometry = quantise(reply.geometry)
+    reply.certificate = msgspec.convert(reply.certificate, Certificate, from_attributes=True)
+    return reply
+
+
+def _commit(
+    ctx: Context,
+    frame_id: str,
+    kind: str,
+    actor: str,
+    op_id: str | None,
+    write: Callable[[db.Cursor, Asset], tuple[Region | None, list[Change], str]],
+) -> RegionResult:
+    """Run one edit of a frame's regions and its journal entry in one transaction; tell everybody after COMMIT."""
+
+    def transaction(cur: db.Cursor) -> tuple[RegionResult, Project]:
+        frame, asset = locate(cur, frame_id)
+        project = projects.require_live(cur, asset.project_id)
+        done = db.edits.by_id(cur, op_id) if op_id else None
+        if done is not None:
+            scene = maps.scene(cur, frame, asset)
+            return RegionResult(region=None, edit=history.view(done), key=scene.key, created=False), project
+        region, changes, label = write(cur, asset)
+        if project.status == "pending":
+            project.status = "wip"
+            project.updated_at = time.time()
+            project = db.projects.update(cur, project, None)
+        edit: Edit = history.record(
+            cur,
+            project_id=project.id,
+            actor=actor,
+            op_id=op_id or new_id(),
+            kind=kind,
+            label=label,
+            frame_id=frame_id,
+            changes=changes,
+        )
+        scene = maps.scene(cur, frame, asset)
+        view = None
+        if region is not None:
+            order = next(i for i, r in enumerate(scene.regions) if r.id == region.id)
+            view = region_view(scene.regions[order], order)
+        return RegionResult(region=view, edit=history.view(edit), key=scene.key), project
+
+    result, project = ctx.store.write(transaction)
+    ctx.events.publish(
+        "regions", {"frame_id": frame_id, "actor": actor, "key": result.key, "edit": result.edit}, project.id
+    )
+    return result
+
+
+def _repeated(
+    ctx: Context, frame_id: str, region_id: str, op_id: str | None, *, must_be_edit: bool = False
+) -> RegionResult | None:
+    """The answer to a request that was already carried out, or None."""
+
+    def query(cur: db.Cursor) -> tuple[Edit | None, maps.Scene] | None:
+        done = db.edits.by_id(cur, op_id) if op_id else None
+        frame, asset = locate(cur, frame_id)
+        scene = maps.scene(cur, frame, asset)
+        exists = any(r.id == region_id for r in scene.regions)
+        if done is None and (must_be_edit or not exists):
+            if not must_be_edit:
+                _refuse_taken(cur, region_id)
+            return None
+        return done, scene
+
+    found = ctx.store.read(query)
+    if found is None:
+        return None
+    done, scene = found
+    order = next((i for i, r in enumerate(scene.regions) if r.id == region_id), None)
+    edit = (
+        history.view(done)
+        if done
+        else EditView(id="", seq=0, kind="add-region", label="", frame_id=frame_id, actor="", at=0.0)
+    )
+    region = None if order is None else region_view(scene.regions[order], order)
+    return RegionResult(region=region, edit=edit, key=scene.key, created=False)
+
+
+def _refuse_taken(cur: db.Cursor, region_id: str) -> None:
+    try:
+        db.regions.get(cur, region_id)
+    except NotFound:
+        return
+    raise Conflict("That region id is already in use on another frame. Make a new id.")
+
+
+def _check_id(region_id: str) -> None:
+    try:
+        int(region_id, 16)
+    except ValueError:
+        region_id = ""
+    if len(region_id) != 24 or region_id != region_id.lower():
+        raise Refused("The id of a new region must have 24 lower-case hexadecimal digits.")
+
+
+def _check_revision(region: Region, expected: int | None) -> None:
+    if expected is not None and region.revision != expected:
+        raise Conflict(
+            f"The region was changed in the meantime (revision {region.revision}, yours was {expected}). "
+            "Look at it again, then repeat your edit.",
+            current=msgspec.to_builtins(region_view(region, 0)),
+        )
+
+
+def _class_of(current: maps.Scene, class_id: int) -> str:
+    for c in current.template.classes:
+        if c.id == class_id:
+            return c.name
+    raise Refused(f"The class template has no class with the id {class_id}.")
+
+
+def _class_name(cur: db.Cursor, asset: Asset, class_id: int) -> str:
+    project = db.projects.get(cur, asset.project_id)
+    template = db.class_templates.get(cur, project.class_template_id)
+    return next((c.name for c in template.classes if c.id == class_id), f"class {class_id}")
+
+
+def _change(before: Region | None, after: Region | None) -> Change:
+    row = after or before
+    assert row is not None
+    return Change(
+        table="region",
+        id=row.id,
+        before=None if before is None else msgspec.Raw(msgspec.json.encode(before)),
+        after=None if after is None else msgspec.Raw(msgspec.json.encode(after)),
+    )

@@ -1,0 +1,189 @@
+"""Class templates: the rule book of a project. Every saved revision is kept."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import msgspec
+
+from app import store as db
+from app.errors import Conflict, NotFound, Refused
+from app.models import ClassDef, ClassTemplate, new_id
+from app.services.context import Context
+from app.services.presets import PRESETS
+from app.services.text import clean_name
+
+
+def default(cur: db.Cursor) -> ClassTemplate:
+    """The oldest template that is not in the trash; an empty database gets the `Objects` preset."""
+    existing = db.class_templates.listing(cur)
+    if existing:
+        return existing[0]
+    template = from_preset("objects", "Objects")
+    db.class_templates.insert(cur, template)
+    return template
+
+
+def from_preset(preset: str, name: str) -> ClassTemplate:
+    if preset not in PRESETS:
+        raise NotFound(f"There is no preset {preset!r}. Presets: {', '.join(PRESETS)}.")
+    now = time.time()
+    return ClassTemplate(id=new_id(), name=name, classes=PRESETS[preset].build(), created_at=now, updated_at=now)
+
+
+def create(
+    ctx: Context,
+    *,
+    name: str,
+    classes: list[ClassDef] | None = None,
+    preset: str | None = None,
+    id: str | None = None,
+    actor: str,
+) -> ClassTemplate:
+    now = time.time()
+    if preset is not None:
+        template = from_preset(preset, clean_name(name))
+        template.id = id or template.id
+    else:
+        template = ClassTemplate(
+            id=id or new_id(), name=clean_name(name), classes=classes or [], created_at=now, updated_at=now
+        )
+    check(template)
+
+    def write(cur: db.Cursor) -> ClassTemplate:
+        try:
+            return db.class_templates.get(cur, template.id)
+        except NotFound:
+            db.class_templates.insert(cur, template)
+            return template
+
+    saved = ctx.store.write(write)
+    ctx.events.publish("template", {"id": saved.id, "revision": saved.revision})
+    return saved
+
+
+def get(ctx: Context, template_id: str) -> ClassTemplate:
+    return ctx.store.read(lambda cur: db.class_templates.get(cur, template_id))
+
+
+def listing(ctx: Context, *, trashed: bool = False) -> list[ClassTemplate]:
+    return ctx.store.read(lambda cur: db.class_templates.listing(cur, trashed=trashed))
+
+
+def usage(ctx: Context, template_id: str) -> dict[int, int]:
+    """How many regions use each class of the template (classes without regions are absent)."""
+
+    def query(cur: db.Cursor) -> dict[int, int]:
+        template = db.class_templates.get(cur, template_id)
+        counts = {c.id: db.regions.count_of_class(cur, template_id, c.id) for c in template.classes}
+        return {class_id: n for class_id, n in counts.items() if n}
+
+    return ctx.store.read(query)
+
+
+def update(
+    ctx: Context,
+    template_id: str,
+    *,
+    name: str | None = None,
+    classes: list[ClassDef] | None = None,
+    expected_revision: int | None,
+    actor: str,
+) -> ClassTemplate:
+    """Save a new revision. A class that regions use cannot be removed; the sentence counts them."""
+
+    def write(cur: db.Cursor) -> ClassTemplate:
+        row = db.class_templates.get(cur, template_id)
+        if row.trashed_at is not None:
+            raise Conflict("The class template is in the trash. Restore it first.")
+        if classes is not None:
+            kept = {c.id for c in classes}
+            for gone in (c for c in row.classes if c.id not in kept):
+                used = db.regions.count_of_class(cur, template_id, gone.id)
+                if used:
+                    raise Conflict(
+                        f"{used} regions have the class {gone.name}. Give them another class before you delete it.",
+                        class_id=gone.id,
+                        regions=used,
+                    )
+            row.classes = classes
+        if name is not None:
+            row.name = clean_name(name)
+        row.updated_at = time.time()
+        check(row)
+        return db.class_templates.update(cur, row, expected_revision)
+
+    saved = ctx.store.write(write)
+    ctx.events.publish("template", {"id": saved.id, "revision": saved.revision})
+    return saved
+
+
+def duplicate(ctx: Context, template_id: str, *, name: str | None = None, actor: str) -> ClassTemplate:
+    source = get(ctx, template_id)
+    return create(
+        ctx, name=name or f"{source.name} copy", classes=msgspec.convert(
+            msgspec.to_builtins(source.classes), list[ClassDef]
+        ), actor=actor,
+    )
+
+
+def trash(ctx: Context, template_id: str, actor: str) -> ClassTemplate:
+    """Move to the trash; refused while a live project uses it."""
+    return _set_trashed(ctx, template_id, time.time())
+
+
+def restore(ctx: Context, template_id: str, actor: str) -> ClassTemplate:
+    return _set_trashed(ctx, template_id, None)
+
+
+def _set_trashed(ctx: Context, template_id: str, at: float | None) -> ClassTemplate:
+    def write(cur: db.Cursor) -> ClassTemplate:
+        row = db.class_templates.get(cur, template_id)
+        if at is not None:
+            users = [p.name for p in db.projects.listing(cur) if p.class_template_id == template_id]
+            if users:
+                raise Conflict(
+                    f"{len(users)} projects use this class template, among them {users[0]}. "
+                    "Give them another template first."
+                )
+        row.trashed_at = at
+        return db.class_templates.update(cur, row, None)
+
+    saved = ctx.store.write(write)
+    ctx.events.publish("template", {"id": saved.id, "revision": saved.revision})
+    return saved
+
+
+def check(template: ClassTemplate) -> None:
+    """Raise Refused, naming the class, when the rule book contradicts itself.
+
+    Ids, names, shortcuts and exported values are unique; parents exist and form no cycle.
+    """
+    classes = template.classes
+    if len(classes) > 1000:
+        raise Refused(f"The template has {len(classes)} classes; 1000 is the most.")
+    _unique("id", [c.id for c in classes])
+    _unique("name", [c.name for c in classes])
+    _unique("shortcut", [c.shortcut for c in classes if c.shortcut])
+    _unique("exported value", [c.exported_value for c in classes])
+    by_id = {c.id: c for c in classes}
+    for c in classes:
+        if clean_name(c.name) != c.name:
+            raise Refused(f"The class name {c.name!r} has characters that do not print, or needless spaces.")
+        seen: list[int] = []
+        node = c
+        while node.parent is not None:
+            if node.parent not in by_id:
+                raise Refused(f"The class {node.name} names the parent {node.parent}, which does not exist.")
+            seen.append(node.id)
+            node = by_id[node.parent]
+            if node.id in seen:
+                chain = " → ".join(by_id[i].name for i in [*seen[seen.index(node.id) :], node.id])
+                raise Refused(f"The parents go round in a circle: {chain}.")
+
+
+def _unique(what: str, values: list[int] | list[str]) -> None:
+    twice = [value for value, n in Counter(values).items() if n > 1]
+    if twice:
+        raise Refused(f"Two classes have the same {what}: {twice[0]}. Change one of them.")

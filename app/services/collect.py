@@ -1,0 +1,198 @@
+"""Brings what the consumer wrote into the database, exactly once, and notices jobs whose consumer died.
+
+Partial results and the offset up to which they were read are committed in one transaction, so a crash of
+the web process between two reads repeats nothing and loses nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from app import store as db
+from app.models import Job
+from app.services import assets, bundles, jobs
+from app.services.context import Context
+from tasks import channel
+
+log = logging.getLogger("pointillist.jobs")
+
+INTERVAL_S = 0.25
+SILENT_S = 60.0
+"""A running job without a sign of life for this long hangs: its consumer is killed and the job starts again."""
+START_S = 5.0
+"""How long a job may take from the queue to its first sign of life."""
+ATTEMPTS = 10
+"""How often a job is put back into the queue; one that gets no further is given up by the task side before."""
+
+Partial = Callable[[db.Cursor, Job, list[dict[str, Any]]], None]
+Finish = Callable[[db.Cursor, Job, dict[str, Any]], None]
+
+ON_PARTIAL: dict[str, Partial] = {"extract": assets.on_frames, "import_bundle": bundles.on_records}
+ON_RESULT: dict[str, Finish] = {"extract": assets.on_extracted, "import_bundle": bundles.on_imported}
+ON_STOPPED: dict[str, Callable[[db.Cursor, Job], None]] = {
+    "extract": assets.on_stopped,
+    "import_bundle": bundles.on_stopped,
+}
+
+
+class Collector:
+    """One thread of the web process that polls the folders of unfinished jobs."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="collector", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        while not self._stop.wait(INTERVAL_S):
+            try:
+                collect(self._ctx)
+            except Exception:
+                log.exception("collecting the results of jobs failed; it is tried again")
+
+
+def collect(ctx: Context) -> None:
+    """One round over all unfinished jobs."""
+    unfinished = ctx.store.read(db.jobs.unfinished)
+    queued: set[str] | None = None
+    for job in unfinished:
+        if _collect_one(ctx, job):
+            continue
+        if queued is None:
+            queued = {task.args[1] for task in ctx.queue.pending()}
+        _revive(ctx, job, queued)
+
+
+def _collect_one(ctx: Context, job: Job) -> bool:
+    """Take in what is new. Returns True when the job gave a sign of life in this round or has ended."""
+    folder = ctx.paths.job(job.id)
+    result = channel.read_result(folder)  # before the partials: whatever precedes the result is on disk by then
+    progress = channel.read_progress(folder)
+    records, offset = channel.read_partial(folder, job.collected)
+    fresh = progress is not None and progress.at > job.heartbeat
+    if result is None and not records and not fresh:
+        if job.state == "waiting" and channel.cancel_requested(folder):
+            _end(ctx, job, "cancelled", "It was cancelled before it began.")
+            return True
+        return False
+
+    def change(cur: db.Cursor) -> Job:
+        row = db.jobs.get(cur, job.id)
+        if row.state not in jobs.UNFINISHED:
+            return row
+        if records and row.kind in ON_PARTIAL:
+            ON_PARTIAL[row.kind](cur, row, records)
+        row.collected = offset
+        if progress is not None:
+            row.done, row.total, row.rate, row.eta_s = progress.done, progress.total, progress.rate, progress.eta_s
+            row.message, row.heartbeat = progress.message, max(row.heartbeat, progress.at)
+        if row.state == "waiting":
+            row.state, row.started_at = "running", time.time()
+        if result is not None:
+            _finish(cur, row, result)
+        return db.jobs.update(cur, row)
+
+    row = ctx.store.write(change)
+    ctx.events.publish("job", row, row.project_id)
+    if records or result is not None:
+        ctx.events.publish("project", {"id": row.project_id}, row.project_id)
+    return True
+
+
+def _finish(cur: db.Cursor, row: Job, result: Any) -> None:
+    row.finished_at = time.time()
+    row.eta_s = None
+    if result.ok:
+        row.state = "done"
+        row.result = msgspec.Raw(msgspec.json.encode(result.value))
+        if row.kind in ON_RESULT:
+            ON_RESULT[row.kind](cur, row, result.value)
+        return
+    row.state = "cancelled" if result.error == "cancelled" else "failed"
+    row.reason = result.sentence
+    if row.kind in ON_STOPPED:
+        ON_STOPPED[row.kind](cur, row)
+
+
+def _end(ctx: Context, job: Job, state: str, reason: str) -> None:
+    def change(cur: db.Cursor) -> Job:
+        row = db.jobs.get(cur, job.id)
+        row.state, row.reason, row.finished_at = state, reason, time.time()  # pyright: ignore[reportAttributeAccessIssue]
+        if row.kind in ON_STOPPED:
+            ON_STOPPED[row.kind](cur, row)
+        return db.jobs.update(cur, row)
+
+    row = ctx.store.write(change)
+    ctx.events.publish("job", row, row.project_id)
+    ctx.events.publish("project", {"id": row.project_id}, row.project_id)
+
+
+def _revive(ctx: Context, job: Job, queued: set[str]) -> None:
+    """Decide about a job that shows nothing new: still waiting its turn, orphaned by a dead consumer, or hung."""
+    if job.id in queued:
+        return
+    folder = ctx.paths.job(job.id)
+    progress = channel.read_progress(folder)
+    now = time.time()
+    if now - job.heartbeat < START_S:
+        return  # just taken from the queue: its process is starting
+    if progress is None:
+        reason = "The consumer took it and died before it began."
+    elif not _alive(progress.pid):
+        reason = "The consumer that worked on it died."
+    elif abs(now - progress.at) > SILENT_S:
+        log.warning("job %s gave no sign of life for %.0f s; its consumer is restarted", job.id, now - progress.at)
+        _kill(progress.pid)
+        reason = f"It gave no sign of life for {SILENT_S:.0f} seconds."
+    else:
+        return
+    if channel.cancel_requested(folder):
+        _end(ctx, job, "cancelled", "It was cancelled; what was finished is kept.")
+        return
+    if job.attempt + 1 >= ATTEMPTS:
+        _end(ctx, job, "failed", f"{reason} It was tried {ATTEMPTS} times. What was finished is kept.")
+        return
+
+    def change(cur: db.Cursor) -> Job:
+        row = db.jobs.get(cur, job.id)
+        row.attempt += 1
+        row.heartbeat = now
+        row.state = "waiting"
+        row.message = f"{reason} It starts again."
+        return db.jobs.update(cur, row)
+
+    row = ctx.store.write(change)
+    jobs.start(ctx, row)
+    ctx.events.publish("job", row, row.project_id)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except OSError:
+        pass

@@ -1,0 +1,128 @@
+"""Exports: a snapshot of what is to be exported is written first, then the consumer works from that alone.
+
+The snapshot pins one revision of the class template and of every region, so that edits made meanwhile do not
+mix into the result.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app import store as db
+from app.errors import NotFound, Refused
+from app.models import Asset, Frame, Job, Region, new_id
+from app.services import jobs, maps
+from app.services.context import Context
+from app.services.views import NewExport
+
+FORMATS: dict[str, str] = {
+    "palette-png": "Label maps as palette PNG",
+    "index-png": "Label maps as index PNG",
+    "colour-png": "Label maps as colour PNG",
+    "overlay-mp4": "Overlay video (MP4)",
+    "bundle": "Project bundle (JSONL)",
+}
+"""Export format → its title; the page's choices come from here."""
+
+PER_ASSET = {"overlay-mp4"}
+BATCH = 500
+
+
+def submit(ctx: Context, project_id: str, wanted: NewExport, *, actor: str) -> Job:
+    """Queue an export. Raises Refused for an unknown format or a project with nothing to export."""
+    if wanted.format not in FORMATS:
+        raise Refused(f"There is no export format {wanted.format!r}. Formats: {', '.join(FORMATS)}.")
+    if not 0 <= wanted.opacity <= 1:
+        raise Refused("The opacity must lie between 0 and 1.")
+    if wanted.unlabelled_value is not None and not 0 <= wanted.unlabelled_value <= 65535:
+        raise Refused("The value for unlabelled pixels must lie between 0 and 65535.")
+    job_id = wanted.id or new_id()
+    project, assets = ctx.store.read(lambda cur: _what(cur, project_id, wanted))
+    if not any(a.frame_count for a in assets):
+        raise Refused("There is no frame to export yet. Import a video first.")
+    if wanted.format in PER_ASSET and len(assets) > 1:
+        raise Refused("An overlay video is made of one asset: choose which.")
+    ctx.require_space()
+    folder = ctx.paths.job(job_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    snapshot = folder / "input.jsonl"
+    if not snapshot.exists():
+        _write_snapshot(ctx, project_id, assets, snapshot)
+    return jobs.submit(
+        ctx,
+        "export",
+        project_id,
+        f"Export {FORMATS[wanted.format]}: {project.name}",
+        {
+            "format": wanted.format,
+            "data_dir": str(ctx.paths.data),
+            "out_dir": str(ctx.paths.export(job_id)),
+            "input": str(snapshot),
+            "options": {
+                "unlabelled_value": wanted.unlabelled_value,
+                "only_labelled": wanted.only_labelled,
+                "opacity": wanted.opacity,
+                "media": wanted.media,
+            },
+        },
+        id=job_id,
+    )
+
+
+def _what(cur: db.Cursor, project_id: str, wanted: NewExport) -> tuple[Any, list[Asset]]:
+    project = db.projects.get(cur, project_id)
+    assets = db.assets.of_project(cur, project_id)
+    if wanted.asset_id is not None:
+        assets = [a for a in assets if a.id == wanted.asset_id]
+        if not assets:
+            raise NotFound("The project has no such asset.")
+    return project, assets
+
+
+def _write_snapshot(ctx: Context, project_id: str, assets: list[Asset], target: Path) -> None:
+    """One header line, then per asset one line and one line per frame with its regions, in order."""
+    part = target.with_suffix(".part")
+    encode = msgspec.json.encode
+    with part.open("wb") as file:
+
+        def read(cur: db.Cursor) -> None:
+            project = db.projects.get(cur, project_id)
+            template = db.class_templates.get(cur, project.class_template_id)
+            tracks = db.tracks.of_project(cur, project_id)
+            header = {"type": "header", "project": project, "class_template": template, "tracks": tracks}
+            file.write(encode(header) + b"\n")
+            for asset in assets:
+                file.write(encode({"type": "asset", "asset": asset}) + b"\n")
+                for frame, regions in _frames(cur, asset):
+                    line = {
+                        "type": "frame",
+                        "frame": frame,
+                        "image": str(ctx.paths.asset(asset.id) / frame.file),
+                        "regions": regions,
+                        "specs": maps.region_specs(template, regions),
+                    }
+                    file.write(encode(line) + b"\n")
+
+        ctx.store.read(read)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(target)
+
+
+def _frames(cur: db.Cursor, asset: Asset) -> Iterator[tuple[Frame, list[Region]]]:
+    start = 0
+    while True:
+        frames = db.frames.page(cur, asset.id, start, BATCH)
+        if not frames:
+            return
+        regions: dict[str, list[Region]] = {}
+        for region in db.regions.of_asset(cur, asset.id, start, BATCH):
+            regions.setdefault(region.frame_id, []).append(region)
+        for frame in frames:
+            yield frame, regions.get(frame.id, [])
+        start += BATCH

@@ -1,0 +1,170 @@
+"""Label maps and region maps: rendered in the worker, cached by content, never computed in this process."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from app import store as db
+from app.models import Asset, ClassTemplate, Frame, Project, Region
+from app.services.context import Context, Paths
+from app.services.views import MapFile
+from app.worker import protocol
+
+RENDERER = "classic-1"
+"""Part of every cache key: raise it when the same points may render differently."""
+
+_LOCKS = [threading.Lock() for _ in range(16)]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """All that decides the label map of a frame."""
+
+    frame: Frame
+    asset: Asset
+    project: Project
+    template: ClassTemplate
+    regions: list[Region]
+    key: str
+
+    def specs(self, *, without: str | None = None) -> list[protocol.RegionSpec]:
+        return region_specs(self.template, [r for r in self.regions if r.id != without])
+
+
+def scene(cur: db.Cursor, frame: Frame, asset: Asset) -> Scene:
+    project = db.projects.get(cur, asset.project_id)
+    template = db.class_templates.get(cur, project.class_template_id)
+    regions = db.regions.of_frame(cur, frame.id)
+    return Scene(frame, asset, project, template, regions, key_of(frame, template, regions))
+
+
+def read_scene(ctx: Context, frame_id: str) -> Scene:
+    def query(cur: db.Cursor) -> Scene:
+        frame = db.frames.get(cur, frame_id)
+        return scene(cur, frame, db.assets.get(cur, frame.asset_id))
+
+    return ctx.store.read(query)
+
+
+def region_specs(template: ClassTemplate, regions: Sequence[Region]) -> list[protocol.RegionSpec]:
+    """Regions as the renderer wants them. A region whose class is gone from the template is left out."""
+    places = {c.id: (c.priority, i) for i, c in enumerate(template.classes)}
+    return [
+        protocol.RegionSpec(
+            id=r.id,
+            class_id=r.class_id,
+            priority=places[r.class_id][0],
+            order=places[r.class_id][1],
+            geometry=r.geometry,
+        )
+        for r in regions
+        if r.class_id in places
+    ]
+
+
+def key_of(frame: Frame, template: ClassTemplate, regions: Sequence[Region]) -> str:
+    specs = region_specs(template, regions)
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(msgspec.json.encode([RENDERER, frame.hash, specs]))
+    return digest.hexdigest()
+
+
+def frame_ref(paths: Paths, frame: Frame) -> protocol.FrameRef:
+    return protocol.FrameRef(
+        id=frame.id,
+        path=str(paths.asset(frame.asset_id) / frame.file),
+        hash=frame.hash,
+        width=frame.width,
+        height=frame.height,
+    )
+
+
+def region_map(ctx: Context, frame_id: str) -> MapFile:
+    """The region map of a frame as one gzip file (the format is in `encode`), rendered if the cache lacks it."""
+    current = read_scene(ctx, frame_id)
+    path = ctx.paths.maps / current.key[:2] / f"{current.key}.gz"
+    if not path.exists():
+        with _LOCKS[int(current.key[:2], 16) % len(_LOCKS)]:
+            if not path.exists():
+                _write(path, _render(ctx, current))
+    return MapFile(path=str(path), key=current.key)
+
+
+def label_map_png(ctx: Context, frame_id: str, mode: str, unlabelled: int | None) -> MapFile:
+    """The label map of a frame as PNG: palette, index or colour. Raises Refused for another mode."""
+    current = read_scene(ctx, frame_id)
+    classes = msgspec.json.encode([mode, unlabelled, current.template.classes])
+    key = hashlib.blake2b(current.key.encode() + classes, digest_size=16).hexdigest()
+    path = ctx.paths.maps / key[:2] / f"{key}.png"
+    if not path.exists():
+        reply = ctx.worker.request(
+            protocol.LabelPng(
+                frame=frame_ref(ctx.paths, current.frame),
+                regions=current.specs(),
+                engine=current.project.engine,
+                mode=mode,
+                unlabelled=unlabelled,
+                classes=current.template.classes,
+            )
+        )
+        assert isinstance(reply, protocol.LabelPngMade)
+        _write(path, reply.png)
+    return MapFile(path=str(path), key=key)
+
+
+def _render(ctx: Context, current: Scene) -> bytes:
+    specs = current.specs()
+    frame = current.frame
+    if not specs:
+        raw = protocol.Rendered(
+            dtype="u1",
+            width=frame.width,
+            height=frame.height,
+            body=bytes(frame.width * frame.height),
+            areas=[],
+        )
+    else:
+        reply = ctx.worker.request(
+            protocol.Render(
+                frame=frame_ref(ctx.paths, frame),
+                regions=specs,
+                engine=current.project.engine,
+            )
+        )
+        assert isinstance(reply, protocol.Rendered)
+        raw = reply
+    return encode(current, specs, raw)
+
+
+def encode(current: Scene, specs: list[protocol.RegionSpec], raw: protocol.Rendered) -> bytes:
+    """gzip of: u32 LE length of a JSON header, the header, row-major ids (index + 1 into header.regions, 0 none)."""
+    header = msgspec.json.encode(
+        {
+            "frame": current.frame.id,
+            "width": raw.width,
+            "height": raw.height,
+            "dtype": raw.dtype,
+            "regions": [
+                {"id": spec.id, "class_id": spec.class_id, "area": area}
+                for spec, area in zip(specs, raw.areas, strict=True)
+            ],
+            "key": current.key,
+        }
+    )
+    header += b" " * (-(len(header) + 4) % 4)  # so that 16-bit ids are aligned
+    return gzip.compress(len(header).to_bytes(4, "little") + header + raw.body, compresslevel=1, mtime=0)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    part.write_bytes(data)
+    part.replace(path)

@@ -1,0 +1,159 @@
+"""What services answer with where a plain row is not enough. Pages and the API show the same Structs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct, field
+
+from app.models import Asset, Certificate, Frame, Geometry, Job, Project, Sampling
+
+
+class Progress(Struct, kw_only=True):
+    frames: int = 0
+    done: int = 0
+    approved: int = 0
+    regions: int = 0
+    certified: int = 0
+
+
+class ProjectCard(Struct, kw_only=True):
+    """A project as the Library and Dashboard show it. `cover` is a frame id or None."""
+
+    project: Project
+    assets: list[Asset]
+    progress: Progress
+    cover: str | None = None
+    class_template: str = ""
+    job: Job | None = None
+    """The job that still works on it, if any."""
+
+
+class RegionView(Struct, kw_only=True):
+    id: str
+    frame_id: str
+    class_id: int
+    geometry: Geometry
+    track_id: str | None
+    anchor: bool
+    certificate: Certificate | None
+    area: int
+    author: str
+    revision: int
+    order: int
+    """Position in painting order on its frame, 0 first."""
+
+
+class FrameView(Struct, kw_only=True):
+    frame: Frame
+    asset: Asset
+    project_id: str
+    regions: list[RegionView]
+    key: str
+    """Content key of the frame's region map."""
+
+
+class FrameCell(Struct, kw_only=True):
+    """A frame in the timeline; `regions` = how many it has."""
+
+    id: str
+    index: int
+    pts: float | None
+    width: int
+    height: int
+    state: str
+    revision: int
+    regions: int
+
+
+class FramePage(Struct, kw_only=True):
+    asset: str
+    total: int
+    start: int
+    frames: list[FrameCell]
+
+
+class Timeline(Struct, kw_only=True):
+    """`states`: runs of (start, length, state); `regions`: runs (start, length) of frames that have regions."""
+
+    total: int
+    fps: float | None
+    duration: float | None
+    states: list[tuple[int, int, str]]
+    regions: list[tuple[int, int]]
+
+
+class EditView(Struct, kw_only=True):
+    id: str
+    seq: int
+    kind: str
+    label: str
+    frame_id: str | None
+    actor: str
+    at: float
+
+
+class RegionResult(Struct, kw_only=True):
+    """`region` is None after a delete; `created` is False when the request was a retry."""
+
+    region: RegionView | None
+    edit: EditView
+    key: str
+    created: bool = True
+
+
+class NewRegion(Struct, kw_only=True, forbid_unknown_fields=True):
+    id: str
+    class_id: int
+    geometry: Geometry
+    track_id: str | None = None
+    proposal: str | None = None
+    engine: str | None = None
+
+
+class RegionPatch(Struct, kw_only=True, forbid_unknown_fields=True):
+    class_id: int | None = None
+    geometry: Geometry | None = None
+    proposal: str | None = None
+    engine: str | None = None
+
+
+class Probe(Struct, kw_only=True):
+    """What a source holds, before importing it. `strip` are small previews spread over the duration."""
+
+    kind: str
+    readable: bool
+    sentence: str
+    name: str
+    info: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    id: str = ""
+    preview_url: str = ""
+    strip: list[str] = field(default_factory=list)
+
+
+class NewAsset(Struct, kw_only=True, forbid_unknown_fields=True):
+    upload_id: str | None = None
+    path: str | None = None
+    name: str | None = None
+    id: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+class MapFile(Struct, kw_only=True):
+    """A file in the cache and the key (strong ETag) of its content."""
+
+    path: str
+    key: str
+
+
+class NewExport(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What to export. `unlabelled_value` is the number written where no region is."""
+
+    format: str
+    asset_id: str | None = None
+    unlabelled_value: int | None = None
+    only_labelled: bool = True
+    opacity: float = 0.46
+    media: bool = False
+    id: str | None = None
