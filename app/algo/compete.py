@@ -30,7 +30,7 @@ _OUTSIDE = 1 << 14
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RegionSeeds:
-    """A region's prompts. `points`: (n, 4) float array of x, y, label (1 or 0), r in frame pixels; `box` limits it."""
+    """A region's prompts. `points`: (n, 4) floats x, y, label (1 or 0), r in px; `box` limits it."""
 
     points: np.ndarray
     box: tuple[float, float, float, float] | None = None
@@ -161,13 +161,14 @@ def _nearest(grown: np.ndarray) -> np.ndarray:
     ridge = grown <= 0
     if not ridge.any() or ridge.all():
         return grown.copy()
-    _, nearest = cv2.distanceTransformWithLabels(
+    found = cv2.distanceTransformWithLabels(
         ridge.view(np.uint8), cv2.DIST_L1, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
+    nearest = np.asarray(found[1]).astype(np.intp, copy=False)
     table = np.zeros(int(nearest.max()) + 1, np.int32)
     settled = ~ridge
     table[nearest[settled]] = grown[settled]
-    return np.take(table, nearest)
+    return table[nearest]
 
 
 def _settle_ridge(filled: np.ndarray, grown: np.ndarray, ridge: np.ndarray, smooth: np.ndarray) -> None:
