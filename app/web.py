@@ -19,7 +19,6 @@ from litestar import Litestar, Router
 from litestar.config.csrf import CSRFConfig
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
-from litestar.middleware.base import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
@@ -94,7 +93,6 @@ def create_app(ctx: Context) -> Litestar:
             create_static_files_router("/static", [ROOT / "static"], include_in_schema=False),
         ],
         dependencies={"ctx": Provide(lambda: ctx, sync_to_thread=False)},
-        middleware=[DefineMiddleware(Gate, settings=ctx.settings)],
         exception_handlers={
             PointillistError: problems.on_pointillist_error,
             HTTPException: problems.on_http_exception,
@@ -166,7 +164,7 @@ def serve(settings: Settings, worker: WorkerClient) -> int:
     port = listener.getsockname()[1]
     worker.start()
     config = uvicorn.Config(
-        create_app(ctx),
+        Gate(create_app(ctx), settings),
         log_level="warning",
         access_log=False,
         ws="websockets-sansio",

@@ -9,6 +9,7 @@ names; where it names none, BT.709 from 720 lines up and BT.601 below, as player
 from __future__ import annotations
 
 import math
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -153,35 +154,52 @@ class _Decoder:
             context = stream.codec_context
             context.thread_count = thread_count(context.width * context.height)
             context.options = {"max_pixels": str(1 << 26)}
-            packets = container.demux(stream)
-            while True:
-                try:
-                    packet = next(packets)
-                except StopIteration:
-                    return
-                except FFmpegError:
-                    self.damaged = True
-                    return
-                if packet.size:
-                    self.packets += 1
-                    self.damaged |= packet.is_corrupt
-                try:
-                    frames = packet.decode()
-                except (EndOfStream, DecoderFull):
-                    frames = []
-                except FFmpegError:
-                    self.errors += 1
-                    frames = []
-                if not frames:
-                    yield container, stream, None
-                for frame in frames:
-                    self.frames += 1
+            try:
+                for frame in self._frames(container, stream):
                     yield container, stream, frame
+            finally:
+                _drain(stream)
+
+    def _frames(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame | None]:
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except FFmpegError:
+                self.damaged = True
+                return
+            if packet.size:
+                self.packets += 1
+                self.damaged |= packet.is_corrupt
+            try:
+                frames = packet.decode()
+            except (EndOfStream, DecoderFull):
+                frames = []
+            except FFmpegError:
+                self.errors += 1
+                frames = []
+            if not frames:
+                yield None
+            for frame in frames:
+                self.frames += 1
+                yield frame
 
     @property
     def lost(self) -> int:
         """Packets that gave neither a frame nor an error."""
         return self.packets - self.frames - self.errors
+
+
+def _drain(stream: VideoStream) -> None:
+    """Let the decoder's threads finish what they hold.
+
+    Closing a decoder waits for its frame threads while holding the interpreter's lock, which those threads may
+    need: stopping in the middle of a stream would hang for ever. Decoding to the end releases the lock.
+    """
+    with contextlib.suppress(FFmpegError):
+        stream.codec_context.decode(None)
 
 
 def thread_count(pixels: int) -> int:

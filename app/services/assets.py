@@ -65,7 +65,7 @@ def probe(ctx: Context, *, upload_id: str | None = None, path: str | None = None
     probe_id = new_id()
     folder = ctx.paths.job(probe_id)
     folder.mkdir(parents=True)
-    enqueue(ctx.queue, "probe", probe_id, {"path": str(source), "name": name, "kind": kind_of(source, name)})
+    enqueue(ctx.queue, "probe", probe_id, {"path": str(source)})
     deadline = time.monotonic() + PROBE_TIMEOUT_S
     while (result := channel.read_result(folder)) is None:
         if time.monotonic() > deadline:
@@ -77,15 +77,15 @@ def probe(ctx: Context, *, upload_id: str | None = None, path: str | None = None
         return Probe(kind=kind_of(source, name), readable=False, sentence=result.sentence, name=name)
     value: dict[str, Any] = result.value
     found = Probe(
-        kind=value.get("kind", kind_of(source, name)),
+        kind=value["kind"],
         readable=True,
         sentence="",
         name=name,
-        info=value.get("info", {}),
-        notes=value.get("notes", []),
+        info=value["info"],
+        notes=value["notes"],
         id=probe_id,
-        preview_url=f"/api/v1/probe/{probe_id}/preview.jpg" if value.get("preview") else "",
-        strip=[f"/api/v1/probe/{probe_id}/{name}" for name in value.get("strip", [])],
+        preview_url=f"/api/v1/probe/{probe_id}/{value['preview']}" if value["preview"] else "",
+        strip=[f"/api/v1/probe/{probe_id}/{picture}" for picture in value["strip"]],
     )
     if upload_id is not None:
         with _PROBED_LOCK:
@@ -101,7 +101,7 @@ def probe_file(ctx: Context, probe_id: str, name: str) -> Path:
     result = channel.read_result(folder) if len(probe_id) == 24 and probe_id.isalnum() else None
     if result is None or not result.ok:
         raise NotFound("That preview is gone.")
-    if name != result.value.get("preview") and name not in result.value.get("strip", []):
+    if name not in (result.value["preview"], *result.value["strip"]):
         raise NotFound("The probe has no picture of that name.")
     return folder / name
 

@@ -10,7 +10,7 @@ from anyio import to_thread
 from litestar import Request, Response, Router, delete, get, patch, post, put
 from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, InternalServerException
 from litestar.params import FromPath, FromQuery, JSONBody
 from msgspec import Struct
 
@@ -57,14 +57,17 @@ async def upload(
     received = offset
     with path.open("ab") as file:
         pending = bytearray()
-        async for chunk in request.stream():
-            pending += chunk
-            received += len(chunk)
-            if received > limit:
-                break
-            if len(pending) >= BLOCK:
-                await to_thread.run_sync(file.write, bytes(pending))
-                pending.clear()
+        try:
+            async for chunk in request.stream():
+                pending += chunk
+                received += len(chunk)
+                if received > limit:
+                    break
+                if len(pending) >= BLOCK:
+                    await to_thread.run_sync(file.write, bytes(pending))
+                    pending.clear()
+        except InternalServerException:
+            pass  # the client went away in the middle; what came is kept, and the count below says so
         await to_thread.run_sync(file.write, bytes(pending))
     if received > limit:
         uploads.discard(ctx, upload_id)
