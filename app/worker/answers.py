@@ -34,7 +34,10 @@ PROPOSAL_BYTES = 64 << 20
 MAP_BYTES = 64 << 20
 LOAD_S = 120.0
 """The watchdog's patience while an engine loads."""
+DISTIL_S = 30.0
 MAX_CANDIDATES = 3
+SEGMENT, RENDER = "segment", "render"
+"""What a frame is prepared for."""
 
 
 class Answers:
@@ -46,7 +49,9 @@ class Answers:
         self._data = data
         self._fake = fake
         self._engines: dict[str, Engine] = {}
-        self._prepared: ByteLru[tuple[str, str], Any] = ByteLru(cache_bytes, lambda found: int(found.nbytes))
+        self._prepared: ByteLru[tuple[str, str, str], Any] = ByteLru(
+            cache_bytes, lambda found: int(found.nbytes)
+        )
         self._proposals: ByteLru[str, Proposal] = ByteLru(PROPOSAL_BYTES, lambda found: found.nbytes)
         self._maps: ByteLru[bytes, protocol.Rendered] = ByteLru(
             MAP_BYTES, lambda found: len(found.body) + 500
@@ -66,12 +71,10 @@ class Answers:
     def warm(self, frame: FrameRef, engine_id: str, protect: Sequence[tuple[FrameRef, str]]) -> None:
         """Prepare a frame, unless that would cost one of `protect` its place."""
         engine = self._engine(engine_id)
-        key = (engine_id, frame.hash)
-        if key in self._prepared:
-            self._prepared.get(key)
-            return
-        others = {(engine, found.hash) for found, engine in protect} - {key}
-        self._prepared.put(key, self._prepare(engine, frame), protect=others)
+        key = (engine_id, frame.hash, SEGMENT)
+        if self._prepared.get(key) is None:
+            others = {(name, found.hash, SEGMENT) for found, name in protect} - {key}
+            self._prepared.put(key, self._prepare(engine, frame, SEGMENT), protect=others)
 
     def loaded(self) -> list[str]:
         return list(self._engines)
@@ -139,14 +142,14 @@ class Answers:
                 if not masks or not masks[0][0].any():
                     raise Refused("The engine finds no object at these points; move one or add another.")
                 mask = masks[0][0]
-            yield None
+            yield protocol.Working(allow_s=DISTIL_S)
             others = [prompt_of(region.geometry) for region in request.regions if not region.geometry.outline]
-            prepared = self._prepared_of(engine, request.engine, request.frame)
+            prepared = self._prepared_of(engine, request.engine, request.frame, RENDER)
 
             def draw(points: np.ndarray) -> np.ndarray:
                 check()
                 prompt = Prompt(points, geometry.box, geometry.text)
-                return engine.render(prepared, shape, [prompt, *others])[0]
+                return engine.render(prepared, shape, [*others, prompt])[-1].full(shape)
 
             geometry, certificate, mask = to_region(
                 mask, geometry, draw, engine=request.engine, weights=engine.weights, target=request.target
@@ -177,15 +180,20 @@ class Answers:
         yield msgspec.structs.replace(kept, request=request.request)
 
     def _label_png(self, request: protocol.LabelPng, check: Callable[[], None]) -> Steps:
-        yield from self._needed(request)
-        check()
-        kept = self._winners(request)
-        winners = np.frombuffer(kept.body, "<u2" if kept.dtype == "u2" else np.uint8)
-        table = np.array([0, *(region.class_id for region in request.regions)], np.uint16)
-        label_map = table[winners].reshape(kept.height, kept.width)
         mode = label_png.mode_of(request.mode)
         unlabelled = label_png.check_classes(request.classes, mode, request.unlabelled)
-        png = label_png.encode(label_map, request.classes, mode=mode, unlabelled=unlabelled)
+        asked = protocol.Render(frame=request.frame, regions=request.regions, engine=request.engine)
+        rendered: protocol.Rendered | None = None
+        for step in self._render(asked, check):
+            if isinstance(step, protocol.Rendered):
+                rendered = step
+            else:
+                yield step
+        assert rendered is not None
+        dtype = "u1" if rendered.dtype == "u1" else "<u2"
+        winners = np.frombuffer(rendered.body, dtype).reshape(request.frame.shape)
+        table = np.array([0, *(region.class_id for region in request.regions)], np.uint16)
+        png = label_png.encode(np.take(table, winners), request.classes, mode=mode, unlabelled=unlabelled)
         yield protocol.LabelPngMade(request=request.request, png=png)
 
     def _stream(self, request: Message, check: Callable[[], None]) -> Steps:
@@ -194,7 +202,7 @@ class Answers:
         engine = yield from self._loaded(engine_id)
         if not isinstance(request, engine.accepts):
             raise Refused(f"The engine {engine_id} cannot do that.")
-        for reply in engine.run(request, lambda frame: self._prepared_of(engine, engine_id, frame)):
+        for reply in engine.run(request, lambda frame: self._prepared_of(engine, engine_id, frame, SEGMENT)):
             check()
             yield reply
 
@@ -203,7 +211,7 @@ class Answers:
     def _segment(
         self, engine: Engine, request: protocol.Predict | protocol.Accept
     ) -> list[tuple[np.ndarray, float]]:
-        prepared = self._prepared_of(engine, request.engine, request.frame)
+        prepared = self._prepared_of(engine, request.engine, request.frame, SEGMENT)
         previous = None
         if isinstance(request, protocol.Predict) and request.previous:
             kept = self._proposals.get(request.previous)
@@ -218,12 +226,12 @@ class Answers:
     def _winners(self, request: protocol.Render | protocol.LabelPng) -> protocol.Rendered:
         regions, shape = request.regions, request.frame.shape
 
-        def masks(drawn: Sequence[RegionSpec]) -> list[np.ndarray]:
+        def draw(drawn: Sequence[RegionSpec]) -> list[render.Crop]:
             engine = self._engine(request.engine)
-            prepared = self._prepared_of(engine, request.engine, request.frame)
+            prepared = self._prepared_of(engine, request.engine, request.frame, RENDER)
             return engine.render(prepared, shape, [prompt_of(region.geometry) for region in drawn])
 
-        winners = render.winner_map_with(masks, shape, regions)
+        winners = render.winner_map_with(draw, shape, regions)
         areas = np.bincount(winners.ravel(), minlength=len(regions) + 1)[1:]
         small = len(regions) < 256
         return protocol.Rendered(
@@ -237,7 +245,7 @@ class Answers:
     def _needed(self, request: protocol.Render | protocol.LabelPng) -> Steps:
         """Load and prepare only where some region is not drawn by its outline."""
         if any(not region.geometry.outline for region in request.regions):
-            yield from self._ready(request.engine, request.frame)
+            yield from self._ready(request.engine, request.frame, RENDER)
 
     def _require(self, engine_id: str, prompt: Prompt) -> None:
         can = engines.entry_of(engine_id, fake=self._fake).info.can
@@ -250,12 +258,12 @@ class Answers:
             yield protocol.Working(allow_s=LOAD_S)
         return self._engine(engine_id)
 
-    def _ready(self, engine_id: str, frame: FrameRef) -> Steps:
+    def _ready(self, engine_id: str, frame: FrameRef, purpose: str = SEGMENT) -> Steps:
         """Load the engine and prepare the frame, saying so where it takes time. Returns the engine."""
         engine = yield from self._loaded(engine_id)
-        if (engine_id, frame.hash) not in self._prepared:
+        if (engine_id, frame.hash, purpose) not in self._prepared:
             yield protocol.Working(allow_s=engine.prepare_s)
-            self._prepared_of(engine, engine_id, frame)
+            self._prepared_of(engine, engine_id, frame, purpose)
         yield None
         return engine
 
@@ -264,16 +272,17 @@ class Answers:
             self._engines[engine_id] = engines.load(engine_id, self._data, fake=self._fake)
         return self._engines[engine_id]
 
-    def _prepared_of(self, engine: Engine, engine_id: str, frame: FrameRef) -> Any:
-        key = (engine_id, frame.hash)
+    def _prepared_of(self, engine: Engine, engine_id: str, frame: FrameRef, purpose: str) -> Any:
+        key = (engine_id, frame.hash, purpose)
         found = self._prepared.get(key)
         if found is None:
-            found = self._prepare(engine, frame)
+            found = self._prepare(engine, frame, purpose)
             self._prepared.put(key, found)
         return found
 
-    def _prepare(self, engine: Engine, frame: FrameRef) -> Any:
-        return engine.prepare(self.read(frame) if engine.reads_frames else None)
+    def _prepare(self, engine: Engine, frame: FrameRef, purpose: str) -> Any:
+        image = self.read(frame) if engine.reads_frames else None
+        return engine.prepare(image) if purpose == SEGMENT else engine.prepare_render(image)
 
     def read(self, frame: FrameRef) -> np.ndarray:
         """The frame's pixels, (H, W, 3) uint8 RGB. Raises NotFound, or Refused where they do not fit the

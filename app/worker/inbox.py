@@ -9,7 +9,12 @@ from typing import Any
 from app.worker import protocol
 from app.worker.protocol import Message
 
-PRIORITY: dict[type[Message], int] = {protocol.Predict: 0, protocol.Accept: 1, protocol.Render: 2}
+PRIORITY: dict[type[Message], int] = {
+    protocol.Predict: 0,
+    protocol.Accept: 1,
+    protocol.Render: 2,
+    protocol.LabelPng: 3,
+}
 BATCH = 5
 """Priority of every request that is not interactive."""
 

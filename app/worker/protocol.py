@@ -242,7 +242,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode_request(data: bytes) -> Any:
-    """Bytes → one of `Request`. Raises msgspec.DecodeError (a ValueError) for anything else."""
+    """Bytes → one of `Request`. Raises msgspec.DecodeError for anything else."""
     return _requests.decode(data)
 
 

@@ -4,56 +4,59 @@ needed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
-from app.algo.certificate import boundary_f, iou
-from app.algo.outline import rasterise, simplify_to
+from app.algo.distil import RenderMask, distil_mask
+from app.algo.outline import rasterise
 from app.models import Certificate, Geometry, Point, quantise
 
-Draw = Callable[[np.ndarray], np.ndarray]
-"""(N, 4) points (x, y, label, r) → the (H, W) bool mask that they render to among the frame's other
-regions.
-"""
-
-BUDGET = 24
+BUDGET = 12
 """Points a region may have before an outline is the better description."""
+PIXELS = 16_000_000
+"""Pixels that may be rendered for one region: the time a person waits, whatever the frame's size."""
 
 
 def to_region(
-    mask: np.ndarray, asked: Geometry, draw: Draw, *, engine: str, weights: str, target: float
+    mask: np.ndarray, asked: Geometry, draw: RenderMask, *, engine: str, weights: str, target: float
 ) -> tuple[Geometry, Certificate, np.ndarray]:
     """The geometry that gives `mask` (H, W) bool back, its certificate, and the mask as it will be rendered.
 
-    `asked`: what the person placed; these points stay, ahead of those that are added.
+    `asked`: what the person placed; these points stay, ahead of those that are added. `draw`: points (n, 4)
+    of this region → its (H, W) bool mask among the frame's other regions.
     """
-    points = np.array([(p.x, p.y, p.label, p.r) for p in asked.points], np.float64).reshape(-1, 4)
-    drawn = draw(points)
+    own = np.array([(p.x, p.y, p.label, p.r) for p in quantise(asked).points], np.float64).reshape(-1, 4)
+    renders = max(6, min(40, PIXELS // mask.size))
+    found = distil_mask(
+        mask,
+        draw,
+        start_points=own,
+        target=target,
+        budget=max(BUDGET, len(own)),
+        max_renders=renders,
+    )
+    outline = None
+    drawn = found.mask
+    if found.outline is not None:
+        outline = [[(x, y) for x, y in ring.tolist()] for ring in found.outline]
     geometry = quantise(
         Geometry(
             points=[
-                Point(x=x, y=y, label=1 if label > 0.5 else 0, r=r) for x, y, label, r in points.tolist()
+                Point(x=x, y=y, label=1 if label > 0.5 else 0, r=r)
+                for x, y, label, r in found.points.tolist()
             ],
             box=asked.box,
             text=asked.text,
+            outline=outline,
         )
     )
-    reached = iou(drawn, mask)
-    exact = False
-    if reached < target:
-        rings, _ = simplify_to(mask, target)
-        geometry.outline = [[(x, y) for x, y in ring.tolist()] for ring in rings]
-        geometry = quantise(geometry)
-        drawn = rasterise(geometry.outline or [], (mask.shape[0], mask.shape[1]))
-        reached = iou(drawn, mask)
-        exact = True
+    if geometry.outline:
+        drawn = rasterise(geometry.outline, (mask.shape[0], mask.shape[1]))
     certificate = Certificate(
-        engine="outline" if exact else engine,
-        weights="" if exact else weights,
-        iou=reached,
-        boundary_f=boundary_f(drawn, mask),
+        engine="outline" if found.exact else engine,
+        weights="" if found.exact else weights,
+        iou=found.iou,
+        boundary_f=found.boundary_f,
         target=target,
-        exact=exact,
+        exact=found.exact,
     )
     return geometry, certificate, drawn

@@ -62,8 +62,14 @@ class Engine(Protocol):
         """
         ...
 
+    def prepare_render(self, image: Any) -> Prepared:
+        """What `render` needs; the answer of `prepare` where that is the same."""
+        ...
+
     def render(self, prepared: Any, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Any]:
-        """One (H, W) bool mask per prompt, all competing for the pixels."""
+        """One app.algo.render.Crop per prompt, all competing for the pixels. `prepared`: of
+        `prepare_render`.
+        """
         ...
 
     def run(self, request: Message, frames: Callable[[Any], Prepared]) -> Iterator[Message]: ...

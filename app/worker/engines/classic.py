@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from app.algo import classic
+from app.algo.compete import VERSION, PreparedFrame, RegionSeeds, prepare_compete
+from app.algo.render import Crop, competing
 from app.worker.engines import Prompt
 from app.worker.protocol import Message
+
+
+@dataclass(frozen=True, eq=False)
+class Smooth:
+    """What rendering needs of a frame: far less than what clicks need."""
+
+    frame: PreparedFrame
+
+    @property
+    def nbytes(self) -> int:
+        return self.frame.smooth.nbytes
 
 
 class Classic:
     reads_frames = True
     prepare_s = 30.0
-    weights = ""
+    weights = VERSION
     accepts: tuple[type[Message], ...] = ()
 
     def __init__(self, data: Path) -> None:
@@ -37,13 +51,11 @@ class Classic:
             prepared, prompt.points, box=prompt.box, others=_claimed(others), previous=previous
         )
 
-    def render(
-        self, prepared: classic.Prepared, shape: tuple[int, int], prompts: Sequence[Prompt]
-    ) -> list[np.ndarray]:
-        return [
-            self.segment(prepared, shape, prompt, [*prompts[:index], *prompts[index + 1 :]], None)[0].mask
-            for index, prompt in enumerate(prompts)
-        ]
+    def prepare_render(self, image: np.ndarray) -> Smooth:
+        return Smooth(prepare_compete(image))
+
+    def render(self, prepared: Smooth, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Crop]:
+        return competing(prepared.frame, [RegionSeeds(prompt.points, prompt.box) for prompt in prompts])
 
     def run(self, request: Message, frames: Callable[[Any], Any]) -> Iterator[Message]:
         yield from ()

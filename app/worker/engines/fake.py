@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from app.algo.render import Crop
 from app.worker.engines import Prompt
 from app.worker.protocol import Message
 
@@ -57,10 +58,11 @@ class Fake:
             self._fault(prompt.text)
         return [Answer(self._mask(shape, prompt), 0.9)]
 
-    def render(
-        self, prepared: Features, shape: tuple[int, int], prompts: Sequence[Prompt]
-    ) -> list[np.ndarray]:
-        return [self._mask(shape, prompt) for prompt in prompts]
+    def prepare_render(self, image: Any) -> Features:
+        return Features(0)
+
+    def render(self, prepared: Features, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Crop]:
+        return [Crop(self._mask(shape, prompt)) for prompt in prompts]
 
     def run(self, request: Message, frames: Callable[[Any], Any]) -> Iterator[Message]:
         yield from ()
