@@ -1,36 +1,44 @@
 /** Where the proposal chip stands. Pure; the DOM part is in chipview.js. */
 
-const overlaps = (r, p, pad) => p.x > r.x - pad && p.x < r.x + r.w + pad && p.y > r.y - pad && p.y < r.y + r.h + pad;
+const covers = (spot, chip, p, pad) => p.x > spot.x - pad && p.x < spot.x + chip.w + pad && p.y > spot.y - pad && p.y < spot.y + chip.h + pad;
+const meets = (spot, chip, box) => spot.x < box.x2 && spot.x + chip.w > box.x1 && spot.y < box.y2 && spot.y + chip.h > box.y1;
 
 /**
- * Below the proposal; above it where below has no room; else at the nearest free side. It stays inside the
- * canvas and covers no prompt point.
+ * Below the proposal; above it where below has no room; else the nearest free place. It stays inside the canvas and
+ * covers no prompt point; it covers the proposal only where there is no other place.
  * @param box {x1, y1, x2, y2} of the proposal on screen
  * @param chip {w, h}
  * @param viewport {width, height}
  * @param points [{x, y}] prompt points on screen
  */
 export function placeChip(box, chip, viewport, points = [], gap = 8, pad = 12) {
-  const middle = (box.x1 + box.x2) / 2 - chip.w / 2;
   const maxX = Math.max(4, viewport.width - chip.w - 4);
   const maxY = Math.max(4, viewport.height - chip.h - 4);
-  const inX = (x) => Math.min(Math.max(x, 4), maxX);
-  const inY = (y) => Math.min(Math.max(y, 4), maxY);
+  const middle = Math.min(Math.max((box.x1 + box.x2) / 2 - chip.w / 2, 4), maxX);
   const below = box.y2 + gap;
   const above = box.y1 - gap - chip.h;
-  const rows = [];
-  if (below <= maxY) rows.push(below);
-  if (above >= 4) rows.push(above);
-  rows.push(maxY, 4);
-  for (let step = 1; step <= 8; step++) rows.push(inY(below + step * (chip.h + 4)), inY(above - step * (chip.h + 4)));
-  const columns = [middle, box.x1 - chip.w - gap, box.x2 + gap, 4, maxX];
-  for (const y of rows) {
-    for (const x of columns) {
-      const spot = { x: Math.round(inX(x)), y: Math.round(inY(y)) };
-      if (!points.some((p) => overlaps({ ...spot, w: chip.w, h: chip.h }, p, pad))) return spot;
+  const ideal = { x: middle, y: below <= maxY ? below : above >= 4 ? above : maxY };
+  const xs = [middle, box.x1 - chip.w - gap, box.x2 + gap, 4, maxX];
+  const ys = [below, above, 4, maxY];
+  for (const p of points) {
+    xs.push(p.x + pad, p.x - chip.w - pad);
+    ys.push(p.y + pad, p.y - chip.h - pad);
+  }
+  let best = null;
+  let least = Infinity;
+  for (const y of ys) {
+    for (const x of xs) {
+      const spot = { x: Math.round(x), y: Math.round(y) };
+      if (spot.x < 4 || spot.x > maxX || spot.y < 4 || spot.y > maxY) continue;
+      if (points.some((p) => covers(spot, chip, p, pad - 1))) continue;
+      const cost = Math.abs(spot.x - ideal.x) + 1.5 * Math.abs(spot.y - ideal.y) + (meets(spot, chip, box) ? 1e6 : 0);
+      if (cost < least) {
+        least = cost;
+        best = spot;
+      }
     }
   }
-  return { x: Math.round(inX(middle)), y: Math.round(inY(below)) };
+  return best ?? { x: Math.round(middle), y: Math.round(Math.min(Math.max(ideal.y, 4), maxY)) };
 }
 
 /** Bounding box of loops in frame px: {x1, y1, x2, y2}, or null when there is none. */

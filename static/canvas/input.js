@@ -15,9 +15,12 @@ export function listenPointer(host, { store, machine, zoomAt, pan, onPointer, on
   }
 
   host.addEventListener('pointerenter', measure);
+  host.addEventListener('blur', () => host.classList.remove('pt-pointing'));
   host.addEventListener('pointerdown', (e) => {
     if (e.target.closest('.pchip')) return;
     measure();
+    // A ring is for those who came by key.
+    host.classList.add('pt-pointing');
     host.focus({ preventScroll: true });
     if (e.pointerType === 'touch') {
       touches.set(e.pointerId, { x: e.clientX, y: e.clientY });

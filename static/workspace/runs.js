@@ -86,11 +86,11 @@ export function niceStep(cell, least) {
   for (let base = 1; ; base *= 10) for (const k of [1, 2, 5]) if (k * base * cell >= least) return k * base;
 }
 
-/** What is in view: frames [from, to), thumbs every `every` frames (≥ 60 px), ruler marks every `mark`. */
+/** What is in view: frames [from, to), thumbs every `every` frames (so that one is `thumb` px or wider), ruler marks every `mark`. */
 export function windowOf({ scroll, width, cell, total, thumb = 60 }) {
   const from = Math.max(0, Math.floor(scroll / cell));
   const to = Math.min(total, Math.ceil((scroll + width) / cell));
-  const every = niceStep(cell, thumb);
+  const every = Math.max(1, Math.ceil(thumb / cell));
   return { from, to, every, mark: niceStep(cell, 56), tick: niceStep(cell, 9) };
 }
 

@@ -129,7 +129,8 @@ export function createStrip(host, { t, thumbUrl, name }) {
     /** @param view {scroll, width, cell, total} @param model {facts, index, colours, label} */
     render(view, model, { playheadOnly = false } = {}) {
       if (!view.width || !view.total) return;
-      const span = windowOf(view);
+      // As wide as it is high would crop it: a thumb follows the height of its row.
+      const span = windowOf({ ...view, thumb: Math.max(60, thumbs.track.clientHeight * 1.1) });
       const x = (index) => index * view.cell - view.scroll;
       const { index } = model;
       if (!playheadOnly) {

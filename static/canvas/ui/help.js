@@ -50,7 +50,8 @@ export function mountHelp(dialog, { store, t }) {
     dialog.setAttribute('aria-labelledby', 'pt-help-title');
     dialog.replaceChildren(
       el('header', {}, el('h2', { id: 'pt-help-title' }, t('help.title')), close),
-      el('div', { class: 'body' }, ...GROUPS.map((group) => el('section', {}, el('h3', {}, t(`group.${group}`)), el('dl', {}, ...rows(group))))));
+      el('div', { class: 'body' }, el('div', { class: 'pt-cols' },
+        ...GROUPS.map((group) => el('section', {}, el('h3', {}, t(`group.${group}`)), el('dl', {}, ...rows(group)))))));
     dialog.showModal();
   };
 }
