@@ -205,13 +205,17 @@ class Track(Struct, kw_only=True):
     created_at: float = 0.0
 
 
+def as_raw(row: Struct | None) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(row))
+
+
 class Change(Struct, kw_only=True):
-    """One row before and after an edit, as JSON of its Struct (None = absent)."""
+    """One row before and after an edit, as JSON of its Struct (`null` = absent); `as_raw` makes them."""
 
     table: Literal["region", "frame", "class_template", "project", "track", "asset"]
     id: str
-    before: msgspec.Raw | None = None
-    after: msgspec.Raw | None = None
+    before: msgspec.Raw
+    after: msgspec.Raw
 
 
 class Edit(Struct, kw_only=True):

@@ -54,7 +54,7 @@ def on_http_exception(request: Request[Any, Any, Any], exc: HTTPException) -> Re
 
 
 def on_unexpected(request: Request[Any, Any, Any], exc: Exception) -> Response[Any]:
-    if isinstance(exc, RecursionError | UnicodeDecodeError | msgspec.DecodeError):
+    if isinstance(exc, RecursionError | UnicodeDecodeError):
         # Bodies nested a hundred thousand deep, or not UTF-8, are the sender's fault, not a failure of ours.
         return _answer(request, 400, "The request is malformed", "The body is not JSON that can be read.", {})
     log.error("%s %s failed", request.method, request.url.path, exc_info=exc)

@@ -14,7 +14,7 @@ import msgspec
 
 from app import store as db
 from app.errors import Conflict, NotFound, Refused
-from app.models import Asset, Certificate, Change, Edit, Frame, Geometry, Project, Region, new_id, quantise
+from app.models import Asset, Certificate, Change, Edit, Frame, Geometry, Project, Region, as_raw, new_id, quantise
 from app.services import history, maps, projects
 from app.services.context import Context
 from app.services.frames import locate, region_view
@@ -338,6 +338,6 @@ def _change(before: Region | None, after: Region | None) -> Change:
     return Change(
         table="region",
         id=row.id,
-        before=None if before is None else msgspec.Raw(msgspec.json.encode(before)),
-        after=None if after is None else msgspec.Raw(msgspec.json.encode(after)),
+        before=as_raw(before),
+        after=as_raw(after),
     )

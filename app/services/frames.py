@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from app import store as db
 from app.errors import NotFound, Refused
-from app.models import Asset, Change, Frame, FrameState, Region, new_id
+from app.models import Asset, Change, Frame, FrameState, Region, as_raw, new_id
 from app.services import history, maps
 from app.services.context import Context
 from app.services.views import FrameCell, FramePage, FrameView, RegionView, Timeline
@@ -133,8 +131,8 @@ def set_state(
                 Change(
                     table="frame",
                     id=frame_id,
-                    before=msgspec.Raw(msgspec.json.encode(before)),
-                    after=msgspec.Raw(msgspec.json.encode(after)),
+                    before=as_raw(before),
+                    after=as_raw(after),
                 )
             ],
         )

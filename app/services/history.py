@@ -201,8 +201,8 @@ def _put(cur: db.Cursor, change: Change) -> None:
         table.update(cur, after, None)
 
 
-def _row(table: _Table, raw: msgspec.Raw | None) -> Any:
-    return None if raw is None else msgspec.json.decode(raw, type=table.kind)
+def _row(table: _Table, raw: msgspec.Raw) -> Any:
+    return msgspec.json.decode(raw, type=table.kind | None)
 
 
 def _content(row: Any) -> dict[str, Any] | None:

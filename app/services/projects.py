@@ -9,7 +9,7 @@ import msgspec
 
 from app import store as db
 from app.errors import Conflict, NotFound, Refused
-from app.models import Change, Job, Project, new_id
+from app.models import Change, Job, Project, as_raw, new_id
 from app.services import class_templates, history, jobs
 from app.services.context import Context
 from app.services.text import clean_name
@@ -137,7 +137,7 @@ def change(
             kind="change-project",
             label=after.name,
             frame_id=None,
-            changes=[Change(table="project", id=project_id, before=_raw(before), after=_raw(after))],
+            changes=[Change(table="project", id=project_id, before=as_raw(before), after=as_raw(after))],
         )
         return after
 
@@ -176,7 +176,3 @@ def require_live(cur: db.Cursor, project_id: str) -> Project:
     if project.trashed_at is not None:
         raise Conflict("The project is in the trash. Restore it in the Library first.")
     return project
-
-
-def _raw(row: Project) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(row))

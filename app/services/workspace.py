@@ -1,13 +1,14 @@
 """One open workspace: what a WebSocket says and is told. No web framework here; the route only pumps bytes.
 
-A client may send anything at any speed. At most one prompt of a session is with the worker and one waits: a newer one
-replaces the one that waits. What a client does not read is bounded: news replace older news of the same kind, and a
-client that still falls behind is let go.
+A client may send anything at any speed. At most one prompt of a session is with the worker and one waits: a
+newer one replaces the one that waits. What a client does not read is bounded: news replace older news of the
+same kind, and a client that still falls behind is let go.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable
@@ -26,6 +27,8 @@ from app.services.context import Context
 from app.services.events import Events, Subscription
 from app.worker import protocol
 from app.worker.client import WorkerState
+
+log = logging.getLogger("pointillist.web")
 
 VERSION = 1
 MAX_MESSAGE = 1 << 20
@@ -99,6 +102,9 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._frames)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._frames
+
     def put(self, key: Hashable, data: bytes) -> None:
         if not self._closed:
             self._frames.pop(key, None)
@@ -139,11 +145,11 @@ class Session:
         self._proposal: int | None = None
 
     async def open(self) -> None:
-        """Say hello and listen for changes. Raises NotFound or Conflict for a project that cannot be opened."""
+        """Say hello and listen for changes. Raises NotFound or Conflict for a project that cannot be
+        opened.
+        """
         ctx = self._ctx
-        await asyncio.to_thread(
-            ctx.store.read, lambda cur: projects.require_live(cur, self.project_id)
-        )
+        await asyncio.to_thread(ctx.store.read, lambda cur: projects.require_live(cur, self.project_id))
         loop = asyncio.get_running_loop()
         subscription = await self._stack.enter_async_context(ctx.events.subscribe())
         self._start(self._listen(subscription))
@@ -236,6 +242,9 @@ class Session:
                 if self._asked is not None:
                     raise
                 # Only this prompt was cancelled, not the session.
+            except Exception:
+                log.exception("a prompt failed")
+                self._refuse(prompt.request, "failed", "The prompt failed. The log of the server says more.")
             finally:
                 self._asked = None
 
@@ -255,7 +264,7 @@ class Session:
         if self._left(prompt.frame):
             return
         header, payload = proposal_frame(prompt, reply)
-        if self._proposal is not None and "proposal" in self._out._frames:
+        if self._proposal is not None and "proposal" in self._out:
             self._supersede(self._proposal)
         self._proposal = prompt.request
         self.send("proposal", header, payload)
@@ -324,7 +333,12 @@ class Session:
             if event.kind == "regions" and event.project_id == self.project_id:
                 news = msgspec.json.decode(event.data)
                 frame = news.get("frame_id")
-                header = {"type": "changed", "frame": frame, "actor": news.get("actor"), "key": news.get("key")}
+                header = {
+                    "type": "changed",
+                    "frame": frame,
+                    "actor": news.get("actor"),
+                    "key": news.get("key"),
+                }
                 self.send(("changed", frame), header)
 
     def _say_worker(self, state: WorkerState) -> None:
@@ -350,7 +364,8 @@ class Session:
     def _refuse(self, request: int | None, code: str, detail: str) -> None:
         self._errors += 1
         self.send(
-            ("error", self._errors), {"type": "error", "request": request, "code": code, "detail": detail[:500]}
+            ("error", self._errors),
+            {"type": "error", "request": request, "code": code, "detail": detail[:500]},
         )
 
     def _start(self, work: Any) -> asyncio.Task[None]:
