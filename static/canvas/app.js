@@ -58,7 +58,12 @@ export function createApp({ store, machine, frames, labels, history, player, tim
     },
     toggleClass: (id, visible) => toggleIn('hidden', id, visible === undefined ? undefined : !visible),
     lockClass: (id, locked) => toggleIn('locked', id, locked),
-    classOpacity(id, value) { store.set({ opacityOf: { ...get().opacityOf, [id]: clamp01(value) } }); },
+    /** A class's own opacity; set to the common one it follows the common one again. */
+    classOpacity(id, value) {
+      const opacityOf = { ...get().opacityOf, [id]: clamp01(value) };
+      if (Math.abs(opacityOf[id] - get().opacity) < 0.006) delete opacityOf[id];
+      store.set({ opacityOf });
+    },
     /** The class under a frame position: an object, null = unlabelled, undefined = outside or not known. */
     classAt(at) {
       const { map, width, height, classes } = get();

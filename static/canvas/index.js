@@ -269,7 +269,9 @@ export function mount(host, data) {
   bindActionButtons(document, { app, store, t });
   document.addEventListener('pt:do', (e) => app.request(e.detail ?? {}));
   addEventListener('beforeunload', (e) => {
-    if (transport.unsent > 0) e.preventDefault();
+    if (transport.unsent === 0) return;
+    e.preventDefault();
+    e.returnValue = t('error.leave');
   });
 
   app.useTool('point-plus');

@@ -35,7 +35,7 @@ export function classRanks(classes) {
 
 /**
  * Region index → RGBA as little-endian Uint32, 256 or 65,536 entries.
- * @param style {classes: Map id → class, opacity, opacityOf: {id: 0…1}, hidden: {id: true}, bare: boolean}
+ * @param style {classes: Map id → class, opacity, opacityOf: {id: 0…1, instead of opacity}, hidden: {id: true}, bare: boolean}
  */
 export function colourTable(map, style) {
   const table = new Uint32Array(map.ids.BYTES_PER_ELEMENT === 2 ? 65536 : 256);
@@ -43,7 +43,7 @@ export function colourTable(map, style) {
     const cls = style.classes.get(region.class_id);
     if (!cls || style.hidden[region.class_id]) return;
     const [r, g, b] = rgb(cls.colour);
-    const alpha = style.bare ? 255 : Math.round(255 * style.opacity * (style.opacityOf[region.class_id] ?? 1));
+    const alpha = style.bare ? 255 : Math.round(255 * (style.opacityOf[region.class_id] ?? style.opacity));
     table[i + 1] = ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0;
   });
   return table;

@@ -23,7 +23,7 @@ export function createStrip(host, { t, thumbUrl, name }) {
   const bracket = el('div', { class: 'pt-window', 'aria-hidden': 'true' });
   const needle = el('div', { class: 'pt-needle', 'aria-hidden': 'true' });
   overview.track.append(whole, needle, bracket);
-  overview.track.setAttribute('aria-hidden', 'true');
+  overview.track.title = t('time.overview', { name });
   const regions = el('canvas', { 'aria-hidden': 'true' });
   lane.track.append(regions);
   const flag = el('span', {});

@@ -12,6 +12,7 @@ const SCRUB_BUTTONS = ['first-frame', 'previous-frame', 'play', 'next-frame', 'l
 export function mountTimeline({ root, app, store, transport, data, t, say }) {
   const bar = root.querySelector('#transport') ?? root.appendChild(el('div', { id: 'transport' }));
   const host = root.querySelector('#strip') ?? root.appendChild(el('div', { id: 'strip' }));
+  if (!root.hasAttribute('aria-label')) root.setAttribute('aria-label', t('time.label'));
   const { asset } = data;
   const facts = { total: asset?.frame_count ?? 0, fps: asset?.fps ?? null, duration: asset?.duration ?? null, states: [], regions: [] };
   const strip = createStrip(host, { t, thumbUrl: transport.thumbUrl, name: asset?.name ?? '' });
@@ -35,7 +36,7 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
     if (id === 'play') playButton = button;
     group.append(button);
   }
-  const rate = el('span', { class: 'f t1 hide-s pt-rate' });
+  const rate = el('span', { class: 'f t1 hide-s pt-rate', title: t('time.speed') });
   const todo = el('button', { type: 'button', class: 'btn ghost' }, icon('flag'),
     el('span', {}, t('action.next_todo')), el('kbd', { class: 'kbd' }, 'N'));
   const clock = el('span', { class: 'mono m pt-clock hide-s' });

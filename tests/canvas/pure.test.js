@@ -140,7 +140,7 @@ test('colours follow class, opacity and visibility; bare maps are opaque', () =>
   assert.deepEqual([...paint().slice(0, 8)], [0, 0, 0, 0, 255, 0, 0, 128]);
   assert.deepEqual([...paint({ hidden: { 3: true } }).slice(4, 8)], [0, 0, 0, 0]);
   assert.equal(paint({ bare: true })[7], 255);
-  assert.equal(paint({ opacityOf: { 7: 0.5 } })[11], 64);
+  assert.equal(paint({ opacityOf: { 7: 0.25 } })[11], 64);
 });
 
 test('equal priorities: the later class of the template wins, and an accepted mask respects it at once', () => {

@@ -62,7 +62,7 @@ export function createPicture() {
       for (const [classId, loops] of borders(state)) {
         const cls = state.classes.get(classId);
         if (!cls || state.hidden[classId]) continue;
-        c.globalAlpha = 0.95 * Math.min(1, (state.opacityOf[classId] ?? 1) * 2);
+        c.globalAlpha = 0.95 * Math.min(1, (state.opacityOf[classId] ?? 1) * 4);
         c.strokeStyle = cls.colour;
         c.stroke(screenPath(loops, view));
       }
