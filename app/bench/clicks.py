@@ -79,13 +79,17 @@ def read_image(path: Path) -> NDArray[np.uint8]:
         return np.asarray(image.convert("RGB"))
 
 
-def components(labels: NDArray[np.uint8], excluded: set[int], area: tuple[float, float]) -> list[tuple[int, Mask]]:
+def components(
+    labels: NDArray[np.uint8], excluded: set[int], area: tuple[float, float]
+) -> list[tuple[int, Mask]]:
     """(value, mask) of the largest 8-connected component of every value within `area`, largest first."""
     found: list[tuple[int, int, Mask]] = []
     for value in np.unique(labels).tolist():
         if value in excluded:
             continue
-        _, marks, stats, _ = cv2.connectedComponentsWithStats((labels == value).view(np.uint8), connectivity=8)
+        _, marks, stats, _ = cv2.connectedComponentsWithStats(
+            (labels == value).view(np.uint8), connectivity=8
+        )
         best = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
         size = int(stats[best, cv2.CC_STAT_AREA])
         if area[0] <= size / labels.size <= area[1]:
@@ -246,7 +250,9 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     cv2.setNumThreads(1)
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--data", type=Path, required=True, help="a dataset folder or a folder of such folders")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="a dataset folder or a folder of such folders"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     result = run(dataset_folders(options.data))

@@ -56,7 +56,12 @@ def smoothing_matrix(adjacency: Adjacency, area: Floats) -> sparse.csr_matrix:
 
 
 def border_features(
-    adjacency: Adjacency, channels: Floats, colour: Floats, histograms: Floats, area: Floats, smooth: sparse.csr_matrix
+    adjacency: Adjacency,
+    channels: Floats,
+    colour: Floats,
+    histograms: Floats,
+    area: Floats,
+    smooth: sparse.csr_matrix,
 ) -> Floats:
     """Features of every border.
 
@@ -69,7 +74,9 @@ def border_features(
     """
     flat = channels.reshape(-1, channels.shape[2])
     a, b = adjacency.ends[:, 0], adjacency.ends[:, 1]
-    strengths = np.stack([adjacency.mean(np.ascontiguousarray(flat[:, c])) for c in range(flat.shape[1])], axis=1)
+    strengths = np.stack(
+        [adjacency.mean(np.ascontiguousarray(flat[:, c])) for c in range(flat.shape[1])], axis=1
+    )
     gap = np.abs(colour[a] - colour[b])
     # A bounded average keeps neighbours across the border from blurring it away entirely.
     once = smooth @ histograms

@@ -137,7 +137,9 @@ def click_features(prepared: Prepared, clicks: list[Click], previous: Floats | N
     last = clicks[-1]
     to_last = prepared.from_seeds(last.seeds)[0]
     sign = 1.0 if last.positive else -1.0
-    near_last = np.exp(-3 * np.hypot(prepared.centre[:, 0] - last.x, prepared.centre[:, 1] - last.y) / prepared.diagonal)
+    near_last = np.exp(
+        -3 * np.hypot(prepared.centre[:, 0] - last.x, prepared.centre[:, 1] - last.y) / prepared.diagonal
+    )
     before = np.full(count, 0.5, np.float32) if previous is None else previous
     constants = (
         float(bool(reached)),
@@ -199,7 +201,11 @@ def answer_features(prepared: Prepared, logit: Floats, walked: Floats) -> Floats
         np.log(total / area.sum()),
         float((cross * prepared.probability).sum() / (cross.sum() + 1e-3)),
         float((inside * walked).sum() / total),
-        float(walked @ np.minimum(prepared.frame_share, 1) / max(np.minimum(prepared.frame_share, 1).sum(), 1e-3)),
+        float(
+            walked
+            @ np.minimum(prepared.frame_share, 1)
+            / max(np.minimum(prepared.frame_share, 1).sum(), 1e-3)
+        ),
     )
     smooth_groups = prepared.smooth @ groups
     return np.concatenate(

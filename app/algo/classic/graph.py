@@ -136,7 +136,9 @@ class Tree:
         return np.unique(label[:leaves], return_inverse=True)[1].astype(np.int32)
 
 
-def merge_tree(ends: Ints, length: Floats, strength: Floats, colour: Floats, area: Floats, power: float) -> Tree:
+def merge_tree(
+    ends: Ints, length: Floats, strength: Floats, colour: Floats, area: Floats, power: float
+) -> Tree:
     """Greedy region merging.
 
     The cost of a pair is (mean border strength + colour distance) · (smaller area)^power; strengths are averaged

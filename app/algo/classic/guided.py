@@ -20,7 +20,9 @@ class GuidedFilter:
     """
 
     def __init__(self, guide: NDArray[np.uint8]) -> None:
-        self._planes = [np.ascontiguousarray(guide[..., i]).astype(np.float32) / np.float32(255) for i in range(3)]
+        self._planes = [
+            np.ascontiguousarray(guide[..., i]).astype(np.float32) / np.float32(255) for i in range(3)
+        ]
         self._means = [self._box(p) for p in self._planes]
         r, g, b = self._planes
         mr, mg, mb = self._means
@@ -52,7 +54,11 @@ class GuidedFilter:
             self._box(plane * values) - m * mean for plane, m in zip(self._planes, self._means, strict=True)
         )
         i00, i01, i02, i11, i12, i22 = self._inverse
-        slopes = [i00 * c0 + i01 * c1 + i02 * c2, i01 * c0 + i11 * c1 + i12 * c2, i02 * c0 + i12 * c1 + i22 * c2]
+        slopes = [
+            i00 * c0 + i01 * c1 + i02 * c2,
+            i01 * c0 + i11 * c1 + i12 * c2,
+            i02 * c0 + i12 * c1 + i22 * c2,
+        ]
         offset = mean - sum(s * m for s, m in zip(slopes, self._means, strict=True))
         return [self._box(p) for p in (*slopes, offset)]
 

@@ -76,9 +76,7 @@ def soft_to_mask(prepared: Prepared, probability: Floats) -> Bytes:
     return (big > 0.5).view(np.uint8)
 
 
-def settle(
-    mask: Bytes, own: list[Disc], others: list[Disc], box: tuple[int, int, int, int] | None
-) -> Bools:
+def settle(mask: Bytes, own: list[Disc], others: list[Disc], box: tuple[int, int, int, int] | None) -> Bools:
     """Make a mask honour its clicks: discs, the box, only components under a positive click, no small holes.
 
     Args:

@@ -18,6 +18,7 @@ from app.algo.classic.boundary import boundary_channels, histogram_channels, to_
 from app.algo.classic.graph import Adjacency, Tree, adjacency, merge_tree, region_means, superpixels
 from app.algo.classic.guided import GuidedFilter
 from app.algo.classic.model import Model, default_model
+from app.errors import Refused
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -138,10 +139,12 @@ def prepare(image: NDArray[np.uint8], *, model: Model | None = None) -> Prepared
         model: coefficients; the shipped table when None.
 
     Raises:
-        ValueError: `image` is not a non-empty (H, W, 3) uint8 array.
+        Refused: `image` is not a non-empty (H, W, 3) uint8 array.
     """
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
-        raise ValueError(f"expected a non-empty (H, W, 3) uint8 RGB image, got {image.shape} {image.dtype}")
+        raise Refused(
+            f"A picture must be a non-empty (H, W, 3) uint8 RGB array, not {image.shape} {image.dtype}."
+        )
     model = model or default_model()
     height, width = image.shape[:2]
     work_width, work_height = working_size(width, height)
@@ -201,7 +204,8 @@ def _finish(
     )
     parts = histograms * np.repeat(np.float32([1, 1, 1, 1]) / 4, histograms.shape[1] // 4)
     trees = tuple(
-        merge_tree(ends, pairs.length, probability, parts * mix, area, power) for mix, power in ((1.0, 0.25), (0.3, 0.1))
+        merge_tree(ends, pairs.length, probability, parts * mix, area, power)
+        for mix, power in ((1.0, 0.25), (0.3, 0.1))
     )
     cuts = tuple(trees[0].cut(regions) for regions in CUTS)
 

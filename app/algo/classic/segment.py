@@ -47,8 +47,11 @@ def read_clicks(prepared: Prepared, points: NDArray[np.float64]) -> list[Click]:
     scale = float(np.sqrt(sx * sy))
     out: list[Click] = []
     for x, y, label, reach in points.tolist():
-        wx, wy = x * sx, y * sy
-        out.append(Click(wx, wy, label > 0.5, reach * scale, disc_seeds(prepared, wx, wy, reach * scale)))
+        wx = min(max(x * sx, 0.0), float(prepared.work_width))
+        wy = min(max(y * sy, 0.0), float(prepared.work_height))
+        # Half a pixel tells nothing; beyond the image's own size neither.
+        r = 0.0 if reach * scale < 0.5 else min(reach * scale, 2 * prepared.diagonal + 2)
+        out.append(Click(wx, wy, label > 0.5, r, disc_seeds(prepared, wx, wy, r)))
     return out
 
 
@@ -114,9 +117,11 @@ def _whole_box(prepared: Prepared, box: Box) -> tuple[int, int, int, int]:
     x1, y1, x2, y2 = box
     if not np.isfinite(box).all() or x2 <= x1 or y2 <= y1:
         raise Refused("The box is empty; drag it from one corner to the opposite one.")
-    whole = [int(np.clip(np.ceil(v - 0.5), 0, top)) for v, top in zip(
-        box, (prepared.width, prepared.height, prepared.width, prepared.height), strict=True)]
-    return whole[0], whole[1], whole[2], whole[3]
+    tops = (prepared.width, prepared.height, prepared.width, prepared.height)
+    first, second, third, fourth = (
+        int(np.clip(np.ceil(value - 0.5), 0, top)) for value, top in zip(box, tops, strict=True)
+    )
+    return first, second, third, fourth
 
 
 def segment(
@@ -149,7 +154,9 @@ def segment(
     points = _checked(points, 4, "The points")
     rivals = _checked(others if others is not None else np.zeros((0, 3)), 3, "The points of other regions")
     if previous is not None and previous.shape != (prepared.height, prepared.width):
-        raise Refused(f"The previous mask is {previous.shape}, the image {(prepared.height, prepared.width)}.")
+        raise Refused(
+            f"The previous mask is {previous.shape}, the image {(prepared.height, prepared.width)}."
+        )
     limits = None if box is None else _whole_box(prepared, box)
     discs = [Disc(x, y, max(0.0, r), label > 0.5) for x, y, label, r in points.tolist()]
     if limits is not None:
@@ -181,7 +188,9 @@ def segment(
         answers += [walk(prepared, logit + shift, inside, outside) for shift in SHIFTS]
     rival_discs = [Disc(x, y, max(0.0, r), False) for x, y, r in rivals.tolist()]
     return [
-        Candidate(settle(soft_to_mask(prepared, each), discs, rival_discs, limits), expected_iou(prepared, each))
+        Candidate(
+            settle(soft_to_mask(prepared, each), discs, rival_discs, limits), expected_iou(prepared, each)
+        )
         for each in answers
     ]
 

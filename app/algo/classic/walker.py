@@ -37,5 +37,9 @@ def walk(prepared: Prepared, logit: Floats, inside: list[int], outside: list[int
     right[outside] = 0
     pull[inside] = clamp
     right[inside] = clamp
-    solver = splu((matrix + sparse.diags_array(pull)).tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True})
+    solver = splu(
+        (matrix + sparse.diags_array(pull)).tocsc(),
+        permc_spec="MMD_AT_PLUS_A",
+        options={"SymmetricMode": True},
+    )
     return np.clip(solver.solve(right), 0, 1).astype(np.float32)
