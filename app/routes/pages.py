@@ -4,4 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-handlers: list[Any] = []
+from app.routes import class_templates, dashboard, engines, jobs, library, page, settings_page, sign_in
+from app.routes.workspace import handlers as workspace_handlers
+
+handlers: list[Any] = [
+    *page.handlers,
+    *dashboard.handlers,
+    *library.handlers,
+    *workspace_handlers,
+    *class_templates.handlers,
+    *jobs.handlers,
+    *engines.handlers,
+    *settings_page.handlers,
+    *sign_in.handlers,
+]

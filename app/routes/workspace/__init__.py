@@ -1,0 +1,9 @@
+"""/workspace : the shell of the canvas and the panels beside it. The island in static/canvas does the drawing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.routes.workspace import frame, page, properties, regions
+
+handlers: list[Any] = [*page.handlers, *frame.handlers, *regions.handlers, *properties.handlers]

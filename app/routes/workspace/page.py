@@ -1,0 +1,132 @@
+"""/workspace/{project} : the shell; without a project or frames it says what to do first."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+from litestar.response import Redirect
+from msgspec import Struct
+
+from app.models import Asset, ClassTemplate, Project
+from app.routes.api.common import actor_of, known_id
+from app.routes.engines import Engine, engines_of
+from app.routes.page import FullPage, render, shell
+from app.routes.workspace.classes import ClassRow, rows_of
+from app.routes.workspace.strings import strings
+from app.services import class_templates, exports, projects
+from app.services.context import Context
+from app.services.views import ProjectCard
+
+Req = Request[Any, Any, Any]
+UNUSABLE = ("waiting",)
+
+
+class ExportFormat(Struct, kw_only=True):
+    """`options` names the fields of the dialog that matter for the format."""
+
+    id: str
+    title: str
+    options: tuple[str, ...] = ()
+
+
+EXPORT_OPTIONS: dict[str, tuple[str, ...]] = {
+    "palette-png": ("asset", "unlabelled", "labelled"),
+    "index-png": ("asset", "unlabelled", "labelled"),
+    "colour-png": ("asset", "labelled"),
+    "overlay-mp4": ("one-asset", "opacity"),
+    "bundle": ("media",),
+}
+
+
+class Workspace(FullPage):
+    template: ClassVar[str] = "workspace/index.html"
+    project: Project
+    asset: Asset
+    assets: list[Asset]
+    frame_index: int
+    classes: list[ClassRow]
+    class_template: ClassTemplate
+    engines: list[Engine]
+    engine: Engine
+    formats: list[ExportFormat]
+    island: dict[str, Any]
+
+
+class EmptyWorkspace(FullPage):
+    """`card` is None where there is no project at all."""
+
+    template: ClassVar[str] = "workspace/empty.html"
+    card: ProjectCard | None
+
+
+@get("/workspace", sync_to_thread=True, include_in_schema=False)
+def latest(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
+    """The project that was open last, else the newest with frames."""
+    cards = projects.listing(ctx)
+    wanted = request.cookies.get("pt_project", "")
+    ready = [c for c in cards if c.progress.frames]
+    chosen = next((c for c in ready if c.project.id == wanted), ready[0] if ready else None)
+    if chosen is not None:
+        return Redirect(f"/workspace/{chosen.project.id}")
+    frame = shell(request, ctx, "workspace")
+    return render(request, EmptyWorkspace(shell=frame, card=cards[0] if cards else None))
+
+
+@get("/workspace/{project_id:str}", sync_to_thread=True, include_in_schema=False)
+def index(
+    request: Req,
+    ctx: NamedDependency[Context],
+    project_id: FromPath[str],
+    asset: FromQuery[str] = "",
+    frame: FromQuery[int | None] = None,
+) -> Response[Any]:
+    """`frame` is the number a person reads, from 1."""
+    card = projects.card(ctx, known_id(project_id))
+    around = shell(request, ctx, "workspace")
+    usable = [a for a in card.assets if a.frame_count and a.state not in UNUSABLE]
+    if not usable:
+        return render(request, EmptyWorkspace(shell=around, card=card))
+    current = next((a for a in usable if a.id == asset), usable[0])
+    number = min(max((frame or 1) - 1, 0), current.frame_count - 1)
+    rules = class_templates.get(ctx, card.project.class_template_id)
+    rows = rows_of(rules.classes)
+    known = engines_of(ctx)
+    missing = Engine(id=card.project.engine, available=False)
+    island = {
+        "project": card.project,
+        "asset": current,
+        "assets": usable,
+        "frame_index": number,
+        "classes": rows,
+        "engines": known,
+        "strings": strings(),
+        "urls": {"sprite": "/static/icons.svg"},
+        "actor": actor_of(request),
+        "resume": frame is None,
+    }
+    return render(
+        request,
+        Workspace(
+            shell=around,
+            project=card.project,
+            asset=current,
+            assets=usable,
+            frame_index=number,
+            classes=rows,
+            class_template=rules,
+            engines=known,
+            engine=next((e for e in known if e.id == card.project.engine), missing),
+            formats=[
+                ExportFormat(id=id, title=title, options=EXPORT_OPTIONS.get(id, ("asset",)))
+                for id, title in exports.FORMATS.items()
+            ],
+            island=msgspec.to_builtins(island),
+        ),
+    )
+
+
+handlers = [latest, index]
