@@ -11,7 +11,7 @@ nothing is rounded on the way.
 | `bundle` | format version, project (name, status, engine), class template |
 | `asset` | an asset without its source file |
 | `track` | class and name |
-| `frame` | index, pts, size, state, and the SHA-256 of the image file |
+| `frame` | index, pts, size, state, and the content hash of the image file |
 | `region` | class, geometry, track, certificate |
 
 A point is [x, y], [x, y, label] or [x, y, label, r] (label 1, r 0 where left out); a ring of an outline is
@@ -36,6 +36,7 @@ import msgspec
 
 from app.errors import Refused
 from app.formats.bundle_lines import (
+    NOT_PLAIN,
     VERSION,
     AssetLine,
     FrameLine,
@@ -295,7 +296,7 @@ class _Checks:
 
 
 def _plain(stem: str) -> None:
-    if stem in (".", "..") or re.search(r"[/\\\x00-\x1f\x7f]", stem):
+    if stem in (".", "..") or NOT_PLAIN.search(stem):
         raise Refused("has a stem that is not a plain file name.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct, field
@@ -34,6 +35,8 @@ from app.models import (
 VERSION = 1
 
 S = TypeVar("S", bound=Struct)
+NOT_PLAIN = re.compile(r"[/\\\x00-\x1f\x7f]")
+"""What a stem may not hold, because it becomes part of file names."""
 PointItem = Annotated[list[float], Meta(min_length=2, max_length=4)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Side = Annotated[int, Meta(ge=1, le=65535)]
@@ -161,6 +164,7 @@ def header(project: Project, template: ClassTemplate) -> Header:
 def asset_line(asset: Asset) -> AssetLine:
     """An asset whose extraction has not ended counts as partial: the bundle holds what there is."""
     line = _shared(asset, AssetLine)
+    line.stem = NOT_PLAIN.sub("_", line.stem)[:255].strip(".") or "frames"
     if line.state in ("waiting", "extracting"):
         line.state, line.reason = "partial", "The bundle was written before all frames were extracted."
     return line
