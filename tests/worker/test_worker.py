@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import Client
 
+import cv2
 import numpy as np
 import pytest
 
+from app.algo.certificate import iou
+from app.algo.labels import decode_rle
 from app.errors import NotFound, PointillistError, Refused, Unavailable
-from app.models import Geometry, Point
+from app.models import ClassDef, Geometry, Point
 from app.worker import protocol
-from app.worker.protocol import Accept, Ping, ProposedMask, RegionSpec, Render, Warm
+from app.worker.protocol import Accept, LabelPng, Ping, ProposedMask, RegionSpec, Render, Warm
 
 from .conftest import Bench, click, predict
 
@@ -176,6 +179,52 @@ def test_an_accepted_region_that_covers_nothing_is_refused(bench: Bench) -> None
     geometry = Geometry(points=[Point(x=5, y=5, label=0, r=4)])
     with pytest.raises(Refused, match="no object"):
         bench.client.request(Accept(frame=bench.frame(), geometry=geometry, engine="fake"))
+
+
+def test_a_region_found_by_classic_renders_as_its_certificate_says(bench: Bench) -> None:
+    frame = bench.frame()
+    geometry = click(80.5, 60.5, r=0)
+    found = bench.client.request(predict(frame, geometry, engine="classic"))
+    best = unpack(found.candidates[0], frame.shape)
+    truth = disc(frame.shape, 80.5, 60.5, 30)
+    assert iou(best, truth) > 0.9
+    other = spec("b", click(10.5, 10.5, r=5))
+    proposal = found.candidates[0].id
+    accepted = bench.client.request(
+        Accept(frame=frame, geometry=geometry, engine="classic", proposal=proposal, regions=[other])
+    )
+    assert accepted.certificate.iou >= 0.95
+    assert accepted.geometry.points[0] == geometry.points[0]
+    regions = [other, spec("a", accepted.geometry, priority=1)]
+    reply = bench.client.request(Render(frame=frame, regions=regions, engine="classic"))
+    drawn = np.frombuffer(reply.body, np.uint8).reshape(frame.shape) == 2
+    assert iou(drawn, best) == pytest.approx(accepted.certificate.iou)
+    assert drawn.sum() == accepted.area == reply.areas[1]
+
+
+def test_a_label_map_is_painted_in_the_colours_of_its_classes(bench: Bench) -> None:
+    frame = bench.frame()
+    regions = [spec("a", Geometry(outline=[[(0, 0), (9, 0), (9, 9), (0, 9)]]), class_id=3)]
+    classes = [ClassDef(id=3, name="car", colour="#ff8000")]
+    asked = LabelPng(frame=frame, regions=regions, engine="fake", mode="colour", classes=classes)
+    png = cv2.imdecode(np.frombuffer(bench.client.request(asked).png, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert png[:9, :9].reshape(-1, 3).tolist() == [[255, 128, 0]] * 81
+    assert not png[9:].any()
+    asked.mode = "sepia"
+    with pytest.raises(Refused, match="sepia"):
+        bench.client.request(asked)
+
+
+def test_scripts_get_run_lengths(bench: Bench) -> None:
+    frame = bench.frame()
+    (mask,) = bench.client.request(predict(frame, click(80.5, 60.5, r=10), rle=True)).candidates
+    decoded = decode_rle({"size": list(frame.shape), "counts": mask.rle})
+    assert (decoded == disc(frame.shape, 80.5, 60.5, 10)).all()
+
+
+def test_text_is_refused_by_an_engine_that_does_not_understand_it(bench: Bench) -> None:
+    with pytest.raises(Refused, match="text"):
+        bench.client.request(predict(bench.frame(), click(5, 5, text="a car"), engine="classic"))
 
 
 def test_clicks_overtake_other_requests(bench: Bench) -> None:
