@@ -13,7 +13,7 @@ from av.error import FFmpegError
 
 from app.errors import PointillistError, Refused
 from app.formats import archive
-from app.formats.frames import Image8, encode, fitted, put_file, shrink
+from app.formats.frames import Image8, encode, put_file, shrink
 from app.formats.images import read_image
 from app.formats.probe import VideoInfo, open_video, probe, upright_rotation
 from app.formats.sniff import sniff
@@ -22,15 +22,15 @@ from tasks.channel import Channel
 
 PREVIEW = (640, 360)
 STRIP_FRAMES = 8
-STRIP_CELL = (160, 90)
+STRIP_CELL = (320, 180)
 STRIP_SECONDS = 2.0
 
 
 def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
     """Describe `args["path"]` (a video, an image, a zip or a folder of images).
 
-    Returns {info: VideoInfo as a dict, source: "video" | "images" | "zip", preview: "preview.jpg" | None,
-    strip: "strip.jpg" | None}; the two pictures lie in the job folder. Raises Refused.
+    Returns {kind: "video" | "images" | "zip", info: VideoInfo as a dict, notes: sentences,
+    preview: file name, strip: file names}; the pictures lie in the job folder. Raises Refused.
     """
     path = Path(str(args["path"]))
     source = archive.is_sequence(path) if path.exists() else None
@@ -41,13 +41,13 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
         channel.check()
         pictures = _pictures(path, info)
     channel.report(1, 1, now=True)
-    preview = _save(channel.folder / "preview.jpg", pictures[0], PREVIEW) if pictures else None
-    strip = _save(channel.folder / "strip.jpg", _strip(pictures), None) if len(pictures) > 1 else None
+    folder = channel.folder
     return {
+        "kind": source or "video",
         "info": msgspec.to_builtins(info),
-        "source": source or "video",
-        "preview": preview,
-        "strip": strip,
+        "notes": info.notes,
+        "preview": _save(folder / "preview.jpg", pictures[0], PREVIEW),
+        "strip": [_save(folder / f"strip_{i}.jpg", p, STRIP_CELL) for i, p in enumerate(pictures)],
     }
 
 
@@ -75,36 +75,29 @@ def _pictures(path: Path, info: VideoInfo) -> list[Image8]:
     pictures: list[Image8] = []
     until = time.monotonic() + STRIP_SECONDS
     with contextlib.suppress(FFmpegError, PointillistError), open_video(path) as (container, stream):
-        stream.thread_type = "AUTO"
-        for step in range(STRIP_FRAMES):
+        # No frame threads: a decoder that is closed in the middle of a stream can wait for them for ever.
+        stream.thread_type = "NONE"
+        for step in range(STRIP_FRAMES if info.duration and stream.time_base else 1):
+            target = 0
             if step and info.duration and stream.time_base:
                 target = (stream.start_time or 0) + int(
                     info.duration * step / STRIP_FRAMES / stream.time_base
                 )
                 container.seek(target, stream=stream)
-            frame = next(container.decode(stream), None)
+            frame = None
+            for frame in container.decode(stream):  # a seek lands on the key frame before the target
+                if not step or (frame.pts or 0) >= target or time.monotonic() > until:
+                    break
             if frame is None:
                 break
             pictures.append(frame_pixels(frame, upright_rotation(frame), PREVIEW))
-            if time.monotonic() > until or not info.duration:
+            if time.monotonic() > until:
                 break
     if not pictures:
         raise Refused("No frame of the video can be decoded; the file is damaged.")
     return pictures
 
 
-def _strip(pictures: list[Image8]) -> Image8:
-    """The pictures side by side, each shrunk to one cell."""
-    height, width = pictures[0].shape[:2]
-    cell = fitted(width, height, STRIP_CELL)
-    cells = [shrink(p, cell) for p in pictures]
-    out = np.zeros((cell[1], cell[0] * len(cells), 3), np.uint8)
-    for position, image in enumerate(cells):
-        rows, columns = min(image.shape[0], cell[1]), min(image.shape[1], cell[0])
-        out[:rows, position * cell[0] : position * cell[0] + columns] = image[:rows, :columns]
-    return out
-
-
-def _save(path: Path, image: Image8, box: tuple[int, int] | None) -> str:
+def _save(path: Path, image: Image8, box: tuple[int, int]) -> str:
     put_file(path, encode(shrink(image, box), "jpeg", 85))
     return path.name
