@@ -88,7 +88,7 @@ function showClasses() {
     row.classList.toggle('off', off);
     row.classList.toggle('cur', state.classId === id);
     const pick = row.querySelector('.pick');
-    pick.setAttribute('aria-selected', String(state.classId === id));
+    pick.setAttribute('aria-pressed', String(state.classId === id));
     pick.tabIndex = state.classId === id ? 0 : -1;
     toggle(row.querySelector('.eye'), !off, off ? 'eyeoff' : 'eye', t(off ? 'show' : 'hide', { name }));
     const lock = row.querySelector('.lk');
@@ -133,8 +133,7 @@ byId('classes').addEventListener('keydown', (event) => {
     const next = all[(to + all.length) % all.length];
     next.focus();
     order('set-class', { class_id: Number(next.closest('[data-class]').dataset.class) });
-  } else if (event.key === ' ' || event.key === 'Enter') order('set-class', { class_id: Number(event.target.closest('[data-class]').dataset.class) });
-  else return;
+  } else return;
   event.preventDefault();
   event.stopPropagation();
 });
