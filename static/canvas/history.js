@@ -17,8 +17,8 @@ export function createHistory({ store, transport, frames, revisions, emit, say, 
       if (there === store.get().frameId) await frames.refresh(there);
       else await frames.gotoId(there);
     } catch (error) {
-      // Nothing left to undo is an answer, not a fault: the button says so from now on.
-      if (error.status === 404 || error.status === 409) store.set(direction === 'undo' ? { canUndo: false } : { canRedo: false });
+      // Nothing left (404) is an answer, not a fault: the button says so from now on.
+      if (error.status === 404) store.set(direction === 'undo' ? { canUndo: false } : { canRedo: false });
       say(error.message, 'warn');
     }
   }

@@ -63,9 +63,10 @@ export function classTable(map) {
 }
 
 /** Class borders of a map, traced once and kept with it: {value: class id, xy}[]. */
-export function classLoops(map) {
-  map.loops ??= traceLoops(map.ids, classTable(map), map.width, map.height);
-  return map.loops;
+export function classLoops(map, exact = false) {
+  const key = exact ? 'corners' : 'loops';
+  map[key] ??= traceLoops(map.ids, classTable(map), map.width, map.height, exact);
+  return map[key];
 }
 
 /** What is seen of one region: its loops, kept with the map. */
@@ -128,7 +129,7 @@ export function withoutRegion(map, regionId) {
   if (!index) return map;
   const ids = map.ids.slice();
   for (let i = 0; i < ids.length; i++) if (ids[i] === index) ids[i] = 0;
-  return { ...map, ids, key: null, loops: undefined, outlines: undefined };
+  return { ...map, ids, key: null, loops: undefined, corners: undefined, outlines: undefined };
 }
 
 /** A map of nothing, for frames whose map has not come yet. */

@@ -4,9 +4,13 @@ import { newId } from './ids.js';
 import { classRanks, paintMask } from './labelmap.js';
 import { proposedClass } from './paint/proposal.js';
 
+/** Longer than the server gives its worker for two tries: after that nothing will come. */
+const PATIENCE_MS = 30_000;
+
 export function createPrompts({ store, transport, frames, emit, say, announce, t }, shared, changes) {
   let latest = 0;
   let acceptWhenReady = false;
+  let patience = 0;
   const get = store.get;
   const { nameOf, pointsWord, find, lockedReason, refuse } = shared;
   const inside = (at) => insideFrame(at, get().width, get().height);
@@ -46,6 +50,13 @@ export function createPrompts({ store, transport, frames, emit, say, announce, t
     });
     store.set({ busy: latest !== 0 });
     if (!latest) refuse('refuse.offline');
+    const asked = latest;
+    clearTimeout(patience);
+    patience = setTimeout(() => {
+      if (asked !== latest || !get().busy) return;
+      store.set({ busy: false });
+      refuse('refuse.offline');
+    }, PATIENCE_MS);
     tell();
   }
 
@@ -80,11 +91,11 @@ export function createPrompts({ store, transport, frames, emit, say, announce, t
   }
 
   function onFailed(message) {
-    if (message.code === 'superseded') return;
     if (message.request && message.request === hover.number) {
       hover.number = 0;
       return;
     }
+    if (message.code === 'superseded') return;
     if (message.request && message.request !== latest) return;
     store.set({ busy: false });
     acceptWhenReady = false;
@@ -93,7 +104,7 @@ export function createPrompts({ store, transport, frames, emit, say, announce, t
 
   // ---- hover preview: one request under way, the last position wins
 
-  const hover = { at: null, number: 0, asked: '' };
+  const hover = { at: null, number: 0, asked: '', frame: null };
 
   function preview({ at, label }) {
     if (!at) {
@@ -108,6 +119,8 @@ export function createPrompts({ store, transport, frames, emit, say, announce, t
 
   function hoverNext() {
     const state = get();
+    // The server answers nothing for a frame that was left.
+    if (hover.frame !== state.frameId) hover.number = 0;
     if (!hover.at || hover.number || state.busy || (state.prompt && !state.proposal && latest)) return;
     const sign = `${Math.round(hover.at.x)} ${Math.round(hover.at.y)} ${hover.at.label}`;
     if (sign === hover.asked) return;
@@ -115,6 +128,7 @@ export function createPrompts({ store, transport, frames, emit, say, announce, t
     const base = startPrompt();
     const prompt = { ...base, points: [...base.points, { ...hover.at, r: 0 }] };
     if (!hasSubject(prompt)) return;
+    hover.frame = state.frameId;
     hover.number = transport.prompt({
       frame: state.frameId, geometry: { points: prompt.points, box: prompt.box }, engine: null, refine: prompt.refine, previous: null,
     });

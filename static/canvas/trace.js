@@ -1,6 +1,7 @@
 /**
  * Outlines of label images: crack following with the inside on the right hand, 4-connected.
- * The loops run through the middles of pixel edges, so that straight and 45° borders collapse to two ends.
+ * The loops run through the middles of pixel edges, so that straight and 45° borders collapse to two ends;
+ * `exact` ones run along the pixels' corners, for zooms at which the pixels themselves are seen.
  */
 
 /**
@@ -8,7 +9,7 @@
  * @param {ArrayLike<number>} group id → value to trace (0 = nothing); ids of one value are outlined together
  * @returns {{value: number, xy: Float32Array}[]} closed loops as x, y pairs in frame px
  */
-export function traceLoops(ids, group, width, height) {
+export function traceLoops(ids, group, width, height, exact = false) {
   const loops = [];
   const seen = new Uint8Array(width * height);
   for (let y = 0; y < height; y++) {
@@ -18,7 +19,7 @@ export function traceLoops(ids, group, width, height) {
       const value = group[ids[row + x]];
       if (!value) continue;
       above = y > 0 ? group[ids[row - width + x]] : 0;
-      if (above !== value && !seen[row + x]) loops.push({ value, xy: follow(ids, group, width, height, x, y, value, seen) });
+      if (above !== value && !seen[row + x]) loops.push({ value, xy: follow(ids, group, width, height, x, y, value, seen, exact) });
     }
   }
   return loops;
@@ -32,7 +33,7 @@ const RY = [0, 0, -1, -1];
 const LX = [0, 0, -1, -1];
 const LY = [-1, 0, 0, -1];
 
-function follow(ids, group, width, height, startX, startY, value, seen) {
+function follow(ids, group, width, height, startX, startY, value, seen, exact) {
   const inside = (x, y) => x >= 0 && y >= 0 && x < width && y < height && group[ids[y * width + x]] === value;
   const out = [];
   let x = startX;
@@ -43,8 +44,8 @@ function follow(ids, group, width, height, startX, startY, value, seen) {
   let count = 0;
   do {
     if (heading === 0) seen[y * width + x] = 1;
-    const mx = x + DX[heading] / 2;
-    const my = y + DY[heading] / 2;
+    const mx = exact ? x : x + DX[heading] / 2;
+    const my = exact ? y : y + DY[heading] / 2;
     const n = out.length;
     if (count > 0) {
       const dx = mx - out[n - 2];

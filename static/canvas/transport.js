@@ -59,6 +59,13 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     },
   });
 
+  let focused = null;
+  function focus(frame) {
+    if (frame === focused) return;
+    focused = frame;
+    socket.focus(frame);
+  }
+
   return {
     frame: async (id, signal) => (await ask(`${api}/frames/${id}`, { signal })).json(),
     image: async (id, signal) => createImageBitmap(await (await ask(`${api}/frames/${id}/image`, { signal })).blob()),
@@ -80,10 +87,12 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     /** → request number, or 0 when there is no connection. */
     prompt(message) {
       request += 1;
+      // The server drops what is asked about another frame than the one it thinks is open.
+      focus(message.frame);
       return socket.send({ type: 'prompt', request, ...message }) ? request : 0;
     },
     cancel: (number) => socket.send({ type: 'cancel', request: number }),
-    focus: socket.focus,
+    focus,
     close: socket.close,
   };
 }

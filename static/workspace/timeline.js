@@ -80,8 +80,13 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
     const width = strip.width;
     if (!width || width === view.width) return;
     view.width = width;
-    if (zoom === null) setCell(Math.max(START_CELL * (width > 1300 ? 2 : 1), width / Math.max(1, view.total)), 0);
-    else setCell(Math.max(view.cell, width / Math.max(1, view.total)));
+    if (zoom === null) {
+      setCell(Math.max(START_CELL * (width > 1300 ? 2 : 1), width / Math.max(1, view.total)), 0);
+      // First look: the open frame in the middle.
+      view.scroll = Math.min(Math.max((store.get().index + 0.5) * view.cell - width / 2, 0), Math.max(0, view.total * view.cell - width));
+    } else {
+      setCell(Math.max(view.cell, width / Math.max(1, view.total)));
+    }
     view.scroll = scrollTo(view, store.get().index);
     schedule();
   }

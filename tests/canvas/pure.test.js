@@ -107,6 +107,13 @@ test('straight borders collapse: a large box keeps few vertices', () => {
   assert.ok(Math.abs(area(xy) - 6400) < 4);
 });
 
+test('exact loops keep every corner of the pixels', () => {
+  const { ids, width, height } = grid('000 010 000');
+  const [{ xy }] = traceLoops(ids, [0, 1], width, height, true);
+  assert.deepEqual([...xy], [1, 1, 2, 1, 2, 2, 1, 2]);
+  assert.equal(area(traceLoops(grid('110 100').ids, [0, 1], 3, 2, true)[0].xy), 3);
+});
+
 test('pixels that touch only at a corner are two loops', () => {
   const { ids, width, height } = grid('10 01');
   assert.equal(traceLoops(ids, [0, 1], width, height).length, 2);

@@ -53,10 +53,11 @@ function selectedHandles(c, state, region, colour) {
   const { view } = state;
   const draft = state.draft?.id === region.id ? state.draft : null;
   const geometry = draft?.geometry ?? region.geometry;
-  for (const point of geometry.points) {
+  geometry.points.forEach((point, index) => {
     const at = toScreen(view, point);
-    if (point.r > 0) reach(c, at.x, at.y, point.r * view.scale);
-  }
+    // The reach of a − says how far the outside goes: rings as large as the frame would bury the region.
+    if (point.r > 0 && (point.label === 1 || state.point === index)) reach(c, at.x, at.y, point.r * view.scale);
+  });
   geometry.points.forEach((point, index) => {
     const at = toScreen(view, point);
     const held = draft?.index === index && draft.part === 'point';

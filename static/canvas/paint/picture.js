@@ -30,17 +30,17 @@ export function createPicture() {
 
   /** Borders by class, low rank first, so that the class on top keeps its colour. */
   function borders(state) {
-    const { map } = state;
-    if (!groups.has(map)) {
+    const loops = classLoops(state.map, state.view.scale >= PIXELATED_FROM);
+    if (!groups.has(loops)) {
       const byClass = new Map();
-      for (const loop of classLoops(map)) {
+      for (const loop of loops) {
         if (!byClass.has(loop.value)) byClass.set(loop.value, []);
         byClass.get(loop.value).push(loop);
       }
-      groups.set(map, byClass);
+      groups.set(loops, byClass);
     }
     const ranks = classRanks([...state.classes.values()]);
-    return [...groups.get(map)].sort((a, b) => (ranks.get(a[0]) ?? 0) - (ranks.get(b[0]) ?? 0));
+    return [...groups.get(loops)].sort((a, b) => (ranks.get(a[0]) ?? 0) - (ranks.get(b[0]) ?? 0));
   }
 
   return function paint(c, { width, height }, state) {

@@ -92,7 +92,7 @@ function paintPrompt(c, state, prompt, colour) {
   }
   for (const point of prompt.points) {
     const at = toScreen(view, point);
-    if (point.r > 0) reach(c, at.x, at.y, point.r * view.scale);
+    if (point.r > 0 && point.label === 1) reach(c, at.x, at.y, point.r * view.scale);
   }
   prompt.points.forEach((point, index) => {
     const at = toScreen(view, point);

@@ -31,7 +31,9 @@ export function mountHelp(dialog, { store, t }) {
     });
     for (const action of ACTIONS) {
       if (action.group !== group || action.shown === false || !keysOf(action).length) continue;
-      out.push(row(t(action.label), keysOf(action).map(keyCaps)));
+      const taken = new Set([...store.get().classes.values()].map((cls) => cls.shortcut?.toLowerCase()));
+      const keys = keysOf(action).filter((key) => action.keys.includes(key) || !taken.has(key));
+      if (keys.length) out.push(row(t(action.label), keys.map(keyCaps)));
     }
     if (group === 'classes') {
       for (const cls of store.get().classes.values()) {
