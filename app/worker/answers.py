@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import msgspec
 import numpy as np
 
 from app.algo import render
-from app.algo.fuse import bounding_box
+from app.algo.fuse import Box, bounding_box
 from app.algo.labels import encode_rle
 from app.algo.outline import rasterise
 from app.errors import NotFound, Refused
@@ -26,7 +27,7 @@ from app.worker import engines, protocol
 from app.worker.caches import ByteLru, Proposal
 from app.worker.engines import Engine, Prompt
 from app.worker.protocol import FrameRef, Message, RegionSpec
-from app.worker.refine import to_region
+from app.worker.refine import Window, to_region
 
 Steps = Generator[Message | None, None, Any]
 
@@ -151,8 +152,31 @@ class Answers:
                 prompt = Prompt(points, geometry.box, geometry.text)
                 return engine.render(prepared, shape, [*others, prompt])[-1].full(shape)
 
+            def draw_in(box: Box, there: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray] | None:
+                part = engine.window(prepared, box, there)
+                if part is None:
+                    return None
+                into = Window(box, there)
+                rivals = [
+                    replace(other, points=into.there(other.points), box=into.prompt_box(other.box))
+                    for other in others
+                ]
+
+                def draw_there(points: np.ndarray) -> np.ndarray:
+                    check()
+                    prompt = Prompt(points, into.prompt_box(geometry.box), geometry.text)
+                    return engine.render(part, there, [*rivals, prompt])[-1].full(there)
+
+                return draw_there
+
             geometry, certificate, mask = to_region(
-                mask, geometry, draw, engine=request.engine, weights=engine.weights, target=request.target
+                mask,
+                geometry,
+                draw,
+                draw_in,
+                engine=request.engine,
+                weights=engine.weights,
+                target=request.target,
             )
         box = bounding_box(mask)
         if box is None:

@@ -1,54 +1,64 @@
 """Mask → region in the context of a frame: the person's points first, distilled ones, an outline where
 needed.
+
+Most objects are small in their frame, so the loop of drawing and comparing runs in a window around the mask
+first; what it found is then confirmed, and if need be corrected, in the whole frame.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 
-from app.algo.distil import RenderMask, distil_mask
+from app.algo.distil import Distilled, RenderMask, distil_mask
+from app.algo.fuse import Box, bounding_box
 from app.algo.outline import rasterise
-from app.models import Certificate, Geometry, Point, quantise
+from app.models import QUANTUM, Certificate, Geometry, Point, quantise
 
-BUDGET = 12
+BUDGET = 16
 """Points a region may have before an outline is the better description."""
-PIXELS = 16_000_000
-"""Pixels that may be rendered for one region: the time a person waits, whatever the frame's size."""
+WINDOW = 250_000
+"""Pixels of a window; a larger one is drawn smaller, so that a person never waits for the frame's size."""
+DRAWINGS = 30
+CONFIRMING = 3
+"""Drawings of the whole frame."""
+HOPE = 0.05
+"""A window that misses the target by more is not tried in the whole frame."""
+MARGIN = 0.5
+"""What the window shows around the mask, as a share of the mask's longer side."""
+
+DrawIn = Callable[[Box, tuple[int, int]], RenderMask | None]
+"""A window (x0, y0, x1, y1) and the shape (h, w) it is drawn at → how to draw there: points (n, 4) in the
+drawing's pixels → (h, w) bool; None where the engine can only draw whole frames."""
 
 
 def to_region(
-    mask: np.ndarray, asked: Geometry, draw: RenderMask, *, engine: str, weights: str, target: float
+    mask: np.ndarray,
+    asked: Geometry,
+    draw: RenderMask,
+    draw_in: DrawIn,
+    *,
+    engine: str,
+    weights: str,
+    target: float,
 ) -> tuple[Geometry, Certificate, np.ndarray]:
     """The geometry that gives `mask` (H, W) bool back, its certificate, and the mask as it will be rendered.
 
     `asked`: what the person placed; these points stay, ahead of those that are added. `draw`: points (n, 4)
-    of this region → its (H, W) bool mask among the frame's other regions.
+    of this region → its (H, W) bool mask among the frame's other regions. Raises Refused for an empty mask.
     """
     own = np.array([(p.x, p.y, p.label, p.r) for p in quantise(asked).points], np.float64).reshape(-1, 4)
-    renders = max(6, min(40, PIXELS // mask.size))
-    found = distil_mask(
-        mask,
-        draw,
-        start_points=own,
-        target=target,
-        budget=max(BUDGET, len(own)),
-        max_renders=renders,
-    )
-    outline = None
-    drawn = found.mask
+    found = _distilled(mask, own, draw, draw_in, target)
+    points, outline, drawn = found.points, None, found.mask
     if found.outline is not None:
+        # The outline says it all; points that did not suffice would only be in the way.
+        points = own if len(own) else points[:1]
         outline = [[(x, y) for x, y in ring.tolist()] for ring in found.outline]
-    geometry = quantise(
-        Geometry(
-            points=[
-                Point(x=x, y=y, label=1 if label > 0.5 else 0, r=r)
-                for x, y, label, r in found.points.tolist()
-            ],
-            box=asked.box,
-            text=asked.text,
-            outline=outline,
-        )
-    )
+    rows = [Point(x=x, y=y, label=1 if label > 0.5 else 0, r=r) for x, y, label, r in points.tolist()]
+    geometry = quantise(Geometry(points=rows, box=asked.box, text=asked.text, outline=outline))
     if geometry.outline:
         drawn = rasterise(geometry.outline, (mask.shape[0], mask.shape[1]))
     certificate = Certificate(
@@ -60,3 +70,86 @@ def to_region(
         exact=found.exact,
     )
     return geometry, certificate, drawn
+
+
+def _distilled(
+    mask: np.ndarray, own: np.ndarray, draw: RenderMask, draw_in: DrawIn, target: float
+) -> Distilled:
+    budget = max(BUDGET, len(own))
+    box = bounding_box(mask)
+    if box is None:
+        return distil_mask(mask, draw)
+    window = _around(box, mask.shape[1], mask.shape[0])
+    x0, y0, x1, y1 = window
+    scale = min(1.0, float(np.sqrt(WINDOW / ((x1 - x0) * (y1 - y0)))))
+    there = (max(1, round((y1 - y0) * scale)), max(1, round((x1 - x0) * scale)))
+    draw_there = draw_in(window, there)
+    small = mask[y0:y1, x0:x1]
+    if there != small.shape:
+        shrunk = cv2.resize(small.astype(np.uint8) * 255, there[::-1], interpolation=cv2.INTER_AREA)
+        small = shrunk > 127
+    if draw_there is None or not small.any():
+        return distil_mask(mask, draw, start_points=own, target=target, budget=budget)
+    into = Window(window, there)
+    near = distil_mask(
+        small,
+        draw_there,
+        start_points=into.there(own),
+        # Drawn smaller, a little is lost on the way back.
+        target=target if scale == 1 else min(1.0, target + 0.01),
+        budget=budget,
+        with_outline=False,
+        max_renders=DRAWINGS,
+    )
+    hopeless = near.iou < target - HOPE
+    points = into.back(near.points)
+    points[: len(own)] = own
+    return distil_mask(
+        mask,
+        draw,
+        start_points=own if hopeless else points,
+        target=target,
+        budget=budget,
+        max_renders=1 if hopeless else CONFIRMING,
+    )
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part (x0, y0, x1, y1) of a frame and the shape (h, w) it is drawn at."""
+
+    box: Box
+    shape: tuple[int, int]
+
+    @property
+    def _factors(self) -> np.ndarray:
+        x0, y0, x1, y1 = self.box
+        fx, fy = self.shape[1] / (x1 - x0), self.shape[0] / (y1 - y0)
+        return np.array([fx, fy, 1.0, float(np.sqrt(fx * fy))])
+
+    @property
+    def _origin(self) -> np.ndarray:
+        return np.array([self.box[0], self.box[1], 0.0, 0.0])
+
+    def there(self, points: np.ndarray) -> np.ndarray:
+        """Points (n, 4) of the frame in the drawing."""
+        return (points - self._origin) * self._factors
+
+    def back(self, points: np.ndarray) -> np.ndarray:
+        """Points (n, 4) of the drawing in the frame, in steps of 1/QUANTUM px."""
+        return np.round((points / self._factors + self._origin) * QUANTUM) / QUANTUM
+
+    def prompt_box(
+        self, box: tuple[float, float, float, float] | None
+    ) -> tuple[float, float, float, float] | None:
+        if box is None:
+            return None
+        corners = np.array([[box[0], box[1], 1, 0], [box[2], box[3], 1, 0]])
+        (a, b, *_), (c, d, *_) = self.there(corners).tolist()
+        return a, b, c, d
+
+
+def _around(box: Box, width: int, height: int) -> Box:
+    x0, y0, x1, y1 = box
+    margin = int(MARGIN * max(x1 - x0, y1 - y0)) + 16
+    return max(0, x0 - margin), max(0, y0 - margin), min(width, x1 + margin), min(height, y1 + margin)

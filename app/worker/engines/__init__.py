@@ -72,6 +72,13 @@ class Engine(Protocol):
         """
         ...
 
+    def window(self, prepared: Any, box: tuple[int, int, int, int], shape: tuple[int, int]) -> Any:
+        """What `render` needs to draw the part (x0, y0, x1, y1) of a frame at `shape` (h, w).
+
+        None where the engine can only draw whole frames.
+        """
+        ...
+
     def run(self, request: Message, frames: Callable[[Any], Prepared]) -> Iterator[Message]: ...
 
 

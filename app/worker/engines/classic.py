@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from app.algo import classic
@@ -56,6 +57,13 @@ class Classic:
 
     def render(self, prepared: Smooth, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Crop]:
         return competing(prepared.frame, [RegionSeeds(prompt.points, prompt.box) for prompt in prompts])
+
+    def window(self, prepared: Smooth, box: tuple[int, int, int, int], shape: tuple[int, int]) -> Smooth:
+        x0, y0, x1, y1 = box
+        part = prepared.frame.smooth[y0:y1, x0:x1]
+        if part.shape[:2] != shape:
+            part = cv2.resize(part, shape[::-1], interpolation=cv2.INTER_AREA)
+        return Smooth(PreparedFrame(np.ascontiguousarray(part)))
 
     def run(self, request: Message, frames: Callable[[Any], Any]) -> Iterator[Message]:
         yield from ()

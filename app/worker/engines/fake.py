@@ -64,6 +64,9 @@ class Fake:
     def render(self, prepared: Features, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Crop]:
         return [Crop(self._mask(shape, prompt)) for prompt in prompts]
 
+    def window(self, prepared: Features, box: tuple[int, int, int, int], shape: tuple[int, int]) -> None:
+        return None
+
     def run(self, request: Message, frames: Callable[[Any], Any]) -> Iterator[Message]:
         yield from ()
 
