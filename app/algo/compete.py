@@ -22,7 +22,7 @@ from app.models import Geometry
 
 REACH = 0.95
 """Share of a point's reach that is taken for granted as its region's."""
-VERSION = "compete-1"
+VERSION = "compete-2"
 """Changes whenever the same points would render to other pixels: part of the mask cache's key."""
 
 _OUTSIDE = 1 << 14
@@ -141,11 +141,13 @@ def flood(prepared: PreparedFrame, markers: np.ndarray) -> np.ndarray:
         # cv2.watershed takes the frame's rim for granted: nothing is left inside a frame this thin.
         return _nearest(grown)
     cv2.watershed(prepared.smooth, grown)
-    ridge = grown <= 0
-    filled = _nearest(grown)
-    _settle_ridge(filled, grown, ridge & (markers == 0), prepared.smooth)
-    filled[markers > 0] = markers[markers > 0]
-    return filled
+    # The rim of the frame is cut off even where a seed lies on it.
+    rim = np.zeros(markers.shape, bool)
+    rim[0] = rim[-1] = rim[:, 0] = rim[:, -1] = True
+    seeded = rim & (markers > 0)
+    grown[seeded] = markers[seeded]
+    _settle_ridge(grown, prepared.smooth)
+    return _nearest(grown)
 
 
 @lru_cache(maxsize=512)
@@ -157,10 +159,10 @@ def _disc(reach64: int) -> np.ndarray:
 
 
 def _nearest(grown: np.ndarray) -> np.ndarray:
-    """Open pixels (<= 0) take the value of the nearest settled one."""
+    """Pixels still open (<= 0) take the value of the nearest settled one."""
     ridge = grown <= 0
     if not ridge.any() or ridge.all():
-        return grown.copy()
+        return grown
     found = cv2.distanceTransformWithLabels(
         ridge.view(np.uint8), cv2.DIST_L1, 3, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -171,25 +173,32 @@ def _nearest(grown: np.ndarray) -> np.ndarray:
     return table[nearest]
 
 
-def _settle_ridge(filled: np.ndarray, grown: np.ndarray, ridge: np.ndarray, smooth: np.ndarray) -> None:
-    """Ridge pixels join the neighbour of the nearest colour within 2 px (in place)."""
+def _settle_ridge(grown: np.ndarray, smooth: np.ndarray) -> None:
+    """Ridge pixels (<= 0) join the settled neighbour, of eight, whose colour is nearest (in place)."""
     height, width = grown.shape
-    rows, columns = np.nonzero(ridge)
+    rows, columns = np.nonzero(grown <= 0)
     if not rows.size:
         return
-    colour = smooth.astype(np.int16)
-    own = colour[rows, columns]
-    best = np.full(rows.size, np.iinfo(np.int32).max, np.int32)
-    value = filled[rows, columns]
-    for dy in range(-2, 3):
-        for dx in range(-2, 3):
-            y, x = np.clip(rows + dy, 0, height - 1), np.clip(columns + dx, 0, width - 1)
-            label = grown[y, x]
-            distance = np.abs(colour[y, x] - own).sum(axis=1, dtype=np.int32)
-            better = (label > 0) & (distance < best)
-            value[better] = label[better]
-            best[better] = distance[better]
-    filled[rows, columns] = value
+    # One pixel of padding and flat offsets: no bounds to check, one gather a neighbour.
+    stride = width + 2
+    label = np.zeros((height + 2, stride), np.int32)
+    label[1:-1, 1:-1] = grown
+    label = label.ravel()
+    colour = np.zeros((height + 2, stride, 3), np.int16)
+    colour[1:-1, 1:-1] = smooth
+    colour = colour.reshape(-1, 3)
+    here = (rows + 1) * stride + columns + 1
+    own = colour[here]
+    best = np.full(rows.size, np.iinfo(np.int16).max, np.int16)
+    value = label[here]
+    for offset in (-stride, -1, 1, stride, -stride - 1, -stride + 1, stride - 1, stride + 1):
+        other = label[here + offset]
+        away = np.abs(colour[here + offset] - own)
+        distance = away[:, 0] + away[:, 1] + away[:, 2]
+        better = (other > 0) & (distance < best)
+        value = np.where(better, other, value)
+        best = np.where(better, distance, best)
+    grown[rows, columns] = value
 
 
 def _pixel_box(box: tuple[float, float, float, float], shape: tuple[int, int]) -> Box:

@@ -19,7 +19,6 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +28,8 @@ import numpy as np
 from PIL import Image
 
 from app.algo.certificate import iou
-from app.algo.compete import prepare_compete, render_points
 from app.algo.distil import TARGET, outline_only
-from app.algo.distil_map import distil_label_map
+from app.algo.distil_map import distil_frame
 from app.algo.labels import components
 from app.errors import Refused
 
@@ -64,7 +62,7 @@ def run(
     """
     work = [(folder, pair) for folder in folders for pair in _pairs(folder, frames_per_folder)]
     if not work:
-        raise Refused("No frame with a mask was found; a folder needs images/*.jpg and masks/*.png.")
+        raise Refused("No frame with a mask was found; a folder needs images/ and masks/.")
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -111,7 +109,7 @@ def table(result: dict[str, Any]) -> str:
     lines.append(
         f"outline     IoU mean {row['iou_mean']:.4f} min {row['iou_min']:.4f}, "
         f"{row['points_per_frame']:.0f} points in {row['regions_per_frame']:.1f} regions a frame, "
-        f"{row['bytes_ratio']:.1%} of the PNG; {row['uncertified_share']:.2%} of the pixels in smaller components"
+        f"{row['bytes_ratio']:.1%} of the PNG; {row['uncertified_share']:.2%} of the pixels in smaller pieces"
     )
     return "\n".join(lines)
 
@@ -119,7 +117,7 @@ def table(result: dict[str, Any]) -> str:
 def region_bytes(
     class_id: int, points: np.ndarray | None = None, outline: Sequence[np.ndarray] | None = None
 ) -> int:
-    """Bytes of one canonical line: sorted keys, defaults left out, whole numbers without a decimal point."""
+    """Bytes of one canonical line: sorted keys, defaults left out, whole numbers without a point."""
     line: dict[str, Any] = {"class_id": class_id}
     if points is not None and len(points):
         line["points"] = [_short(row if row[3] else row[:2]) for row in points[:, [0, 1, 2, 3]].tolist()]
@@ -199,8 +197,7 @@ def _roundtrip(
     tally: _Tally, folder: str, image: np.ndarray, labels: np.ndarray, ignore: Sequence[int], budget: int
 ) -> None:
     start = time.perf_counter()
-    prepared = prepare_compete(image)
-    distilled = distil_label_map(labels, partial(render_points, prepared), budget=budget, ignore=ignore)
+    distilled = distil_frame(image, labels, budget=budget, ignore=ignore)
     tally.seconds.append(time.perf_counter() - start)
     tally.points.append(distilled.count)
     tally.bytes.append(sum(region_bytes(value, points) for value, points in distilled.points.items()))

@@ -15,7 +15,7 @@ from PIL import Image
 from app.algo.certificate import boundary_f, iou
 from app.algo.compete import RegionSeeds, prepare_compete, render_points
 from app.algo.distil import depth, distil_mask, first_points, outline_only
-from app.algo.distil_map import distil_label_map
+from app.algo.distil_map import distil_frame, distil_label_map
 from app.algo.outline import rasterise
 from app.algo.skeleton import merge_near
 from app.errors import Refused
@@ -240,3 +240,32 @@ def test_a_label_map_of_nothing_but_ignored_pixels_is_refused() -> None:
         distil_label_map(
             np.full((5, 5), 255, np.uint8), lambda regions: np.zeros((5, 5), np.uint16), ignore=[255]
         )
+
+
+def test_a_large_frame_finds_most_points_on_a_small_copy_and_stays_true() -> None:
+    labels = cv2.resize(stripes(), (1280, 960), interpolation=cv2.INTER_NEAREST)
+    image = np.random.default_rng(0).integers(0, 9, (*labels.shape, 3)).astype(np.uint8)
+    image += (labels[..., None] % 7) * 30
+    result = distil_frame(image, labels, budget=40, ignore=[255])
+    assert (result.rendered == labels)[labels != 255].mean() > 0.99
+    assert 3 <= result.count <= 40
+    for value, rows in result.points.items():
+        assert all(labels[int(y), int(x)] == value for x, y, _, _ in rows)
+    again = distil_frame(image, labels, budget=40, ignore=[255])
+    assert all(np.array_equal(result.points[value], again.points[value]) for value in (3, 5, 9))
+
+
+def test_starting_points_move_to_the_deepest_place_of_their_class_nearby() -> None:
+    labels = stripes()
+    start = {5: np.array([[30.5, 58.5, 1, 0]]), 9: np.array([[5.5, 5.5, 1, 0]])}
+    prepared = prepare_compete(np.zeros((*SHAPE, 3), np.uint8))
+    result = distil_label_map(
+        labels, partial(render_points, prepared), budget=3, ignore=[255], start=start, slack=4
+    )
+    assert result.points[5][0, 1] == 54.5
+    assert labels[int(result.points[9][0, 1]), int(result.points[9][0, 0])] == 9
+
+
+def test_a_label_map_of_another_size_than_its_image_is_refused() -> None:
+    with pytest.raises(Refused, match="differ in size"):
+        distil_frame(np.zeros((4, 5, 3), np.uint8), np.ones((5, 4), np.uint8))
