@@ -7,6 +7,7 @@ const canvasTool = (tool, key, icon) => ({
   id: `tool-${tool}`, tool, keys: [key], icon, group: 'tools', label: `tool.${tool}`, run: (app) => app.useTool(tool),
 });
 const waits = (s) => Boolean(s.proposal || s.prompt);
+const drawing = (s) => s.gesture?.kind === 'ring';
 const several = (s) => (s.proposal?.candidates.length ?? 0) > 1;
 
 export const ACTIONS = [
@@ -18,9 +19,9 @@ export const ACTIONS = [
   { ...canvasTool('outline', 'o', 'outl'), after: 'line' },
 
   { id: 'accept', keys: ['Enter'], icon: 'check', group: 'labels', label: 'action.accept', hint: 'hint.accept',
-    enabled: (s) => waits(s) || Boolean(s.gesture), run: (app) => app.accept() },
+    enabled: (s) => waits(s) || drawing(s), run: (app) => app.accept() },
   { id: 'reject', keys: ['Escape'], icon: 'x', group: 'labels', label: 'action.reject', hint: 'hint.reject', run: (app) => app.escape() },
-  { id: 'take-back', keys: ['Backspace'], group: 'labels', label: 'action.take_back', enabled: (s) => waits(s) || Boolean(s.gesture),
+  { id: 'take-back', keys: ['Backspace'], group: 'labels', label: 'action.take_back', enabled: (s) => waits(s) || drawing(s),
     run: (app) => app.takeBack() },
   { id: 'next-candidate', keys: ['Tab'], group: 'labels', label: 'action.next_candidate', enabled: several, run: (app) => app.cycle(1) },
   { id: 'previous-candidate', keys: ['Shift+Tab'], group: 'labels', label: 'action.previous_candidate', enabled: several, run: (app) => app.cycle(-1) },

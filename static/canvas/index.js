@@ -83,7 +83,7 @@ export function mount(host, data) {
   const player = createPlayer({ store, frames });
 
   // ---- layers
-  const picture = createPicture();
+  const picture = createPicture(() => layers.invalidate('picture'));
   const proposalPainter = createProposalPainter();
   let hover = null;
   let busySince = 0;
@@ -181,7 +181,7 @@ export function mount(host, data) {
 
   // ---- what a change of the state repaints
   const REPAINT = {
-    picture: ['image', 'map', 'view', 'classes', 'hidden', 'opacityOf', 'opacity', 'layers', 'width', 'height'],
+    picture: ['playing', 'image', 'map', 'view', 'classes', 'hidden', 'opacityOf', 'opacity', 'layers', 'width', 'height'],
     marks: ['regions', 'map', 'view', 'classes', 'hidden', 'layers', 'selected', 'point', 'draft', 'prompt', 'tool', 'image'],
     proposal: ['proposal', 'prompt', 'preview', 'view', 'classId', 'classes', 'draft'],
     hot: ['gesture', 'view', 'busy'],

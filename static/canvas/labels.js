@@ -93,7 +93,7 @@ export function createLabels(context) {
     const seen = regions.filter((region) => !hidden[region.class_id]);
     if (layers.points) {
       for (const region of seen.slice().reverse()) {
-        if (nearestPoint(region.geometry.points, at, 8 / view.scale) >= 0) {
+        if (nearestPoint(region.geometry.points.filter((point) => point.label === 1), at, 8 / view.scale) >= 0) {
           choose(region.id);
           return;
         }

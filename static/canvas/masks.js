@@ -18,7 +18,10 @@ export function unpackBits(packed, w, h) {
   for (let y = 0; y < h; y++) {
     const row = y * stride;
     const to = y * w;
-    for (let x = 0; x < w; x++) bits[to + x] = (packed[row + (x >> 3)] >> (7 - (x & 7))) & 1;
+    for (let x = 0, byte = 0; x < w; x++) {
+      if ((x & 7) === 0) byte = packed[row + (x >> 3)];
+      if (byte & (0x80 >> (x & 7))) bits[to + x] = 1;
+    }
   }
   return bits;
 }

@@ -6,7 +6,7 @@
 
 /**
  * @param {Uint8Array|Uint16Array} ids row-major (height, width)
- * @param {ArrayLike<number>} group id → value to trace (0 = nothing); ids of one value are outlined together
+ * @param {ArrayLike<number>} group id → value to trace (0 = nothing, always so for id 0); ids of one value are outlined together
  * @returns {{value: number, xy: Float32Array}[]} closed loops as x, y pairs in frame px
  */
 export function traceLoops(ids, group, width, height, exact = false) {
@@ -14,11 +14,13 @@ export function traceLoops(ids, group, width, height, exact = false) {
   const seen = new Uint8Array(width * height);
   for (let y = 0; y < height; y++) {
     const row = y * width;
-    let above = 0;
     for (let x = 0; x < width; x++) {
-      const value = group[ids[row + x]];
+      const id = ids[row + x];
+      // Almost every pixel: nothing, or the same as above. No table is read for those.
+      if (id === 0 || (y > 0 && ids[row - width + x] === id)) continue;
+      const value = group[id];
       if (!value) continue;
-      above = y > 0 ? group[ids[row - width + x]] : 0;
+      const above = y > 0 ? group[ids[row - width + x]] : 0;
       if (above !== value && !seen[row + x]) loops.push({ value, xy: follow(ids, group, width, height, x, y, value, seen, exact) });
     }
   }

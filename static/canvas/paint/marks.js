@@ -17,9 +17,11 @@ export function paintMarks(c, size, state) {
     c.globalAlpha = grabbed ? 0.4 : 1;
     for (const region of seen) {
       if (region === selected) continue;
+      // A − lies outside its region, where it would be taken for a point of another: it comes with the selection.
       for (const point of region.geometry.points) {
+        if (point.label !== 1) continue;
         const at = toScreen(view, point);
-        if (inSight(at, size)) dot(c, at.x, at.y, colourOf(region), point.label === 1);
+        if (inSight(at, size)) dot(c, at.x, at.y, colourOf(region));
       }
     }
     c.globalAlpha = 1;

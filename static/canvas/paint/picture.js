@@ -3,9 +3,11 @@ import { classLoops, classRanks, colourTable, colourise } from '../labelmap.js';
 import { GRID_FROM, PIXELATED_FROM } from '../view.js';
 import { screenPath } from './paths.js';
 
-export function createPicture() {
+/** `again` is called when borders that were not traced yet can be drawn. */
+export function createPicture(again) {
   const fill = document.createElement('canvas');
   const fillContext = fill.getContext('2d');
+  let waiting = null;
   let filled = { map: null, style: '' };
   const groups = new WeakMap();
 
@@ -26,6 +28,22 @@ export function createPicture() {
     colourise(map.ids, colourTable(map, style), new Uint32Array(data.data.buffer));
     fillContext.putImageData(data, 0, 0);
     filled = { map, style: sign };
+  }
+
+  /** Tracing waits until the fill is on screen, and in playback until the picture rests. */
+  function traced(state) {
+    const { map } = state;
+    const exact = state.view.scale >= PIXELATED_FROM;
+    if (map[exact ? 'corners' : 'loops']) return true;
+    if (!state.playing && waiting !== map) {
+      waiting = map;
+      setTimeout(() => {
+        waiting = null;
+        classLoops(map, exact);
+        again();
+      });
+    }
+    return false;
   }
 
   /** Borders by class, low rank first, so that the class on top keeps its colour. */
@@ -59,7 +77,7 @@ export function createPicture() {
       c.drawImage(fill, view.x, view.y, w, h);
       c.lineJoin = 'round';
       c.lineWidth = 1.25;
-      for (const [classId, loops] of borders(state)) {
+      for (const [classId, loops] of traced(state) ? borders(state) : []) {
         const cls = state.classes.get(classId);
         if (!cls || state.hidden[classId]) continue;
         c.globalAlpha = 0.95 * Math.min(1, (state.opacityOf[classId] ?? 1) * 4);

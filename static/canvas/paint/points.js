@@ -4,20 +4,17 @@ import { inkOn } from './paths.js';
 const TAU = Math.PI * 2;
 
 /** 6 px dot of a region that is not selected. */
-export function dot(c, x, y, colour, positive = true) {
+export function dot(c, x, y, colour) {
   c.beginPath();
-  if (positive) c.arc(x, y, 5, 0, TAU);
-  else diamond(c, x, y, 6);
+  c.arc(x, y, 5, 0, TAU);
   c.fillStyle = 'rgb(255 255 255 / .75)';
   c.fill();
   c.beginPath();
-  if (positive) c.arc(x, y, 4, 0, TAU);
-  else diamond(c, x, y, 5);
+  c.arc(x, y, 4, 0, TAU);
   c.fillStyle = '#000';
   c.fill();
   c.beginPath();
-  if (positive) c.arc(x, y, 3, 0, TAU);
-  else diamond(c, x, y, 3.6);
+  c.arc(x, y, 3, 0, TAU);
   c.fillStyle = colour;
   c.fill();
 }
