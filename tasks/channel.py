@@ -6,6 +6,7 @@
 | partial.jsonl | task, append only | one JSON object a line, flushed; a torn last line does not count |
 | result.json | task, atomically, once | `Result` |
 | cancel | web | an empty flag file |
+| interrupted | task | an empty flag file: the last execution ended with its consumer |
 | lock | task | an advisory lock: two executions of one job never overlap |
 """
 
@@ -30,6 +31,7 @@ from app.errors import Cancelled, StorageFull
 T = TypeVar("T")
 
 REPORT_EVERY_S = 0.2
+INTERRUPTED = "interrupted"
 BEAT_EVERY_S = 1.0
 
 
@@ -129,7 +131,10 @@ class Channel:
         attempt, high = 1, 0
         if previous is not None:
             attempt = 1 if previous.done > previous.high else previous.attempt + 1
+            if (self.folder / INTERRUPTED).exists():
+                attempt = max(1, attempt - 1)
             high = max(previous.high, previous.done)
+        (self.folder / INTERRUPTED).unlink(missing_ok=True)
         self._progress = Progress(pid=os.getpid(), attempt=attempt, high=high)
         self._started = time.monotonic()
         if previous is not None:
@@ -270,6 +275,12 @@ def cut_partial(folder: Path, records: int) -> None:
     if path.exists():
         lines = path.read_bytes().split(b"\n")[:-1][:records]
         write_aside(path, b"".join(line + b"\n" for line in lines))
+
+
+def mark_interrupted(folder: Path) -> None:
+    """Say that an execution ends because its consumer went away: that is not the fault of the file."""
+    with contextlib.suppress(OSError):
+        (folder / INTERRUPTED).touch()
 
 
 def request_cancel(folder: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from tasks.channel import Busy, Channel, cancel_requested, read_progress, read_result, stopping
+from tasks.channel import Busy, Channel, cancel_requested, mark_interrupted, read_progress, read_result, stopping
 
 HANG_S = 60.0
 """A child that gave no sign of life for this long is killed."""
@@ -105,7 +105,7 @@ def main(argv: list[str]) -> None:
     """The child: arguments are a line of JSON on stdin, which stays open as long as the parent lives."""
     folder, kind, memory_mb = Path(argv[1]), argv[2], int(argv[3])
     args = msgspec.json.decode(sys.stdin.buffer.readline())
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=_die_with_parent, args=(folder,), daemon=True).start()
     limit = memory_mb << 20
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -117,9 +117,10 @@ def main(argv: list[str]) -> None:
     os._exit(0)
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(folder: Path) -> None:
     while os.read(0, 65536):
         pass
+    mark_interrupted(folder)
     os._exit(3)
 
 

@@ -27,7 +27,7 @@ log = logging.getLogger("pointillist.jobs")
 INTERVAL_S = 0.25
 SILENT_S = 60.0
 """A running job without a sign of life for this long hangs: its consumer is killed and the job starts again."""
-START_S = 5.0
+START_S = 3.0
 """How long a job may take from the queue to its first sign of life."""
 ATTEMPTS = 10
 """How often a job is put back into the queue; one that gets no further is given up by the task side before."""
@@ -99,6 +99,8 @@ def _collect_one(ctx: Context, job: Job) -> bool:
             ON_PARTIAL[row.kind](cur, row, records)
         row.collected = offset
         if progress is not None:
+            if progress.done > row.done:
+                row.attempt = 0  # it gets further: being interrupted often is no reason to give up
             row.done, row.total, row.rate, row.eta_s = progress.done, progress.total, progress.rate, progress.eta_s
             row.message, row.heartbeat = progress.message, max(row.heartbeat, progress.at)
         if row.state == "waiting":
@@ -149,7 +151,7 @@ def _revive(ctx: Context, job: Job, queued: set[str]) -> None:
     folder = ctx.paths.job(job.id)
     progress = channel.read_progress(folder)
     now = time.time()
-    if now - job.heartbeat < START_S:
+    if job.state == "waiting" and now - job.heartbeat < START_S:
         return  # just taken from the queue: its process is starting
     if progress is None:
         reason = "The consumer took it and died before it began."
