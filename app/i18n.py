@@ -1,4 +1,5 @@
-"""Every string a person reads goes through here. Catalogues are `app/locale/<language>.po`; English is the source.
+"""Every string a person reads goes through here. Catalogues are `app/locale/<language>.po`; English is the
+source.
 
 The language of a request is held in a context variable, so that one Jinja environment serves all languages.
 """

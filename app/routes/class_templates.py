@@ -1,4 +1,4 @@
-"""/templates : the class templates and the editor of one. Changes are a draft in the browser until they are saved."""
+"""/templates : the class templates and the editor of one. Changes are a draft in the browser until saved."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ Req = Request[Any, Any, Any]
 
 
 class TemplatesPage(FullPage):
-    """`current` is None where there is no template yet. `usage`: regions by class id, `draft`: the template as JSON."""
+    """`current` is None where there is no template yet. `draft`: what the script edits, and regions by class id."""
 
     template: ClassVar[str] = "class_templates/index.html"
     templates: list[ClassTemplate]
     trashed: list[ClassTemplate]
     current: ClassTemplate | None
-    usage: dict[int, int]
     users: list[str]
     presets: dict[str, str]
     draft: dict[str, Any]
@@ -45,7 +44,6 @@ def page_of(request: Req, ctx: Context, template_id: str | None) -> TemplatesPag
         templates=listed,
         trashed=class_templates.listing(ctx, trashed=True),
         current=current,
-        usage=usage,
         users=users,
         presets={key: preset.title for key, preset in PRESETS.items()},
         draft={

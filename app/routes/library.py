@@ -12,7 +12,17 @@ from msgspec import Struct
 from app.i18n import _
 from app.models import Asset, ClassTemplate, Job
 from app.routes.api.common import known_id
-from app.routes.page import FullPage, Page, language, render, shell
+from app.routes.page import (
+    FullPage,
+    Page,
+    as_bytes,
+    as_count,
+    as_number,
+    as_seconds,
+    language,
+    render,
+    shell,
+)
 from app.services import assets, class_templates, jobs, projects
 from app.services.context import Context
 from app.services.views import Probe, ProjectCard
@@ -189,8 +199,6 @@ def read_import(
 
 def facts_of(found: Probe) -> list[tuple[str, str]]:
     """What the sheet says about a source, as (label, value); what is not known is left out."""
-    from app.routes.page import as_bytes, as_count, as_number, as_seconds
-
     info = found.info
     rows: list[tuple[str, str]] = []
     if info.get("duration"):

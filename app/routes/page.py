@@ -1,4 +1,4 @@
-"""One Struct per template, rendered in the thread of its handler; scripts that ask for JSON get the same fields."""
+"""One Struct per template, rendered in the thread of its handler; scripts get the same fields as JSON."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class ErrorPage(FullPage):
 
 
 class ProblemPanel(Page):
-    """What a panel request gets instead of its panel; the page keeps the last good panel and shows this beside it."""
+    """What a request for a panel gets instead of it; the page keeps the last good panel."""
 
     template: ClassVar[str] = "_problem.html"
     title: str
@@ -128,9 +128,7 @@ def problems_of(report: health.Health) -> list[Problem]:
         found.append(
             Problem(
                 what=_("The data folder cannot be written."),
-                then=_(
-                    "What is there can be looked at; nothing can be changed until %(folder)s is writable again."
-                )
+                then=_("Nothing can be changed until %(folder)s is writable again; what is there is safe.")
                 % {"folder": report.data},
             )
         )

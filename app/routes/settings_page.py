@@ -1,4 +1,4 @@
-"""/settings : language, theme, where the data lies, what scripts need. What a reader chooses is kept in cookies."""
+"""/settings : language, theme, where the data lies, what scripts need. Choices are kept in cookies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class SettingsPage(FullPage):
     roots: list[str]
     address: str
     has_token: bool
-    engine: str
     max_upload_gb: float
     min_free_gb: float
 
@@ -41,7 +40,6 @@ def index(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
             roots=[str(root) for root in chosen.allowed_roots],
             address=str(request.base_url).rstrip("/"),
             has_token=bool(chosen.token),
-            engine=chosen.engine,
             max_upload_gb=chosen.max_upload_gb,
             min_free_gb=chosen.min_free_gb,
         ),

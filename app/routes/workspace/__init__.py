@@ -1,4 +1,4 @@
-"""/workspace : the shell of the canvas and the panels beside it. The island in static/canvas does the drawing."""
+"""/workspace : the shell of the canvas and the panels beside it; the island in static/canvas draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The class list. Visibility, lock, opacity and the current class live in the browser; the server gives the rows."""
+"""The class list. What is shown, locked and chosen lives in the browser; the server gives the rows."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from msgspec import Struct
 
-from app.models import ClassTemplate
+from app.models import ClassTemplate, Frame
 from app.routes.api.common import known_frame, known_id
 from app.routes.page import Page, language, render
 from app.routes.workspace.classes import ClassRow, rows_of
@@ -47,7 +47,7 @@ class WholePanel(Page):
     """Facts and regions of a frame in one answer, so that stepping through frames asks once."""
 
     template: ClassVar[str] = "workspace/_panel.html"
-    frame: Any
+    frame: Frame
     below: int
     tree: list[ClassNode]
     total: int

@@ -1,4 +1,4 @@
-"""Every sentence the island in static/canvas can say. The keys and the English are those of static/canvas/strings.js.
+"""Every sentence the island in static/canvas can say; keys and English are those of static/canvas/strings.js.
 
 {name} are placeholders that the script fills; a test keeps the two lists in step.
 """
@@ -9,7 +9,7 @@ from app.i18n import _, plural_forms
 
 
 def strings() -> dict[str, str]:
-    """Key → sentence in the language of the request; plurals under `key.one`, `.few`, `.many` and `.other`."""
+    """Key → sentence in the language of the request; plurals under `key.one`, `.few`, `.many`, `.other`."""
     found = {
         "tool.pan": _("Pan and zoom"),
         "tool.select": _("Select"),
