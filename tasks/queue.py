@@ -29,6 +29,7 @@ from tasks.channel import Busy, Channel, Stopping, read_result, storage_errors
 KINDS: dict[str, str] = {
     "extract": "tasks.extract:run",
     "export": "tasks.export:run",
+    "import_bundle": "tasks.import_bundle:run",
     "probe": "tasks.probing:run",
 }
 """Job kind → "module:function"; the function is `run(channel, args) -> value`, imported when first needed."""

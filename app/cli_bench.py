@@ -1,0 +1,92 @@
+"""`pointillist bench`: the protocols of `app/bench`, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from app.cli_progress import bar
+from app.errors import Refused
+from app.i18n import gettext as _
+
+Progress = Callable[[int, int], None]
+
+
+def folders_of(data: Path) -> list[Path]:
+    """The data sets in a folder, sorted: those with images/ and masks/ at any depth up to two below it."""
+    found = {data, *data.glob("*"), *data.glob("*/*")}
+    return sorted(path for path in found if (path / "images").is_dir() and (path / "masks").is_dir())
+
+
+def bench(name: str, folder: Path | None, *, as_json: bool) -> None:
+    """Run one benchmark and print its figures. Raises Refused where it needs data and has none."""
+    with bar(name, quiet=as_json) as show:
+        result = BENCHES[name](folder, show)
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    for key, value in flat(result):
+        click.echo(f"{key:36} {value:.4g}" if isinstance(value, float) else f"{key:36} {value}")
+
+
+def flat(value: Any, path: str = "") -> list[tuple[str, Any]]:
+    """Nested figures as rows of ("point.iou_1", 0.5)."""
+    if not isinstance(value, dict):
+        return [(path, value)]
+    return [row for key, inner in value.items() for row in flat(inner, f"{path}.{key}" if path else str(key))]
+
+
+def _data_sets(folder: Path | None) -> list[Path]:
+    if folder is None:
+        raise Refused(_("This benchmark needs data: give a folder with --data."))
+    found = folders_of(folder)
+    if not found:
+        raise Refused(
+            _("{folder} holds no data set; one has images/, masks/ and classes.json.").format(folder=folder)
+        )
+    return found
+
+
+def _clicks(folder: Path | None, show: Progress) -> dict[str, Any]:
+    from app.bench import clicks
+
+    return clicks.run(_data_sets(folder), progress=show)
+
+
+def _roundtrip(folder: Path | None, show: Progress) -> dict[str, Any]:
+    from app.bench import roundtrip
+
+    return roundtrip.run(_data_sets(folder), progress=show)
+
+
+def _speed(folder: Path | None, show: Progress) -> dict[str, Any]:
+    from app.bench import clicking, fusing
+
+    out: dict[str, Any] = {"fuse_ms": fusing.run()}
+    show(1, 3)
+    out["click_overhead_ms"] = clicking.run()
+    show(2, 3)
+    if find_spec("app.bench.extracting"):
+        out |= _extract(import_module("app.bench.extracting").run())
+    show(3, 3)
+    return out
+
+
+def _extract(found: Any) -> dict[str, Any]:
+    """`extract_ratio` whether the protocol gives the ratio alone or with what it was made of."""
+    if isinstance(found, dict):
+        return found if "extract_ratio" in found else {"extract_ratio": found.get("ratio"), "extract": found}
+    return {"extract_ratio": found}
+
+
+BENCHES: dict[str, Callable[[Path | None, Progress], dict[str, Any]]] = {
+    "clicks": _clicks,
+    "roundtrip": _roundtrip,
+    "speed": _speed,
+}
