@@ -102,10 +102,15 @@ export function createApp({ store, machine, frames, labels, history, player, tim
     cycleFocus(step) {
       const parts = PAGE_PARTS.map((selector) => document.querySelector(selector)).filter((part) => part && part.offsetParent !== null);
       const here = parts.findIndex((part) => part.contains(document.activeElement));
-      const next = parts[(here + step + parts.length) % parts.length];
-      const target = next?.matches('[tabindex]') ? next
-        : next?.querySelector('[tabindex="0"], a[href], button:not([tabindex="-1"]), input:not([type=hidden]), [tabindex]');
-      target?.focus();
+      // A part in which nothing can take the focus is passed over.
+      for (let n = 1; n <= parts.length; n++) {
+        const next = parts[(here + step * n + parts.length * (n + 1)) % parts.length];
+        const target = next.matches('[tabindex]') ? next
+          : next.querySelector('[tabindex="0"], a[href], button:not([tabindex="-1"]), input:not([type=hidden]), [tabindex]');
+        if (!target) continue;
+        target.focus();
+        return;
+      }
     },
   };
 

@@ -6,7 +6,7 @@ import { toScreen } from '../view.js';
 
 export function mountChip(host, { app, store, t }) {
   const who = el('span', { class: 'who' });
-  const more = el('button', { type: 'button', class: 'more', onclick: () => app.cycle(1) });
+  const more = el('button', { type: 'button', class: 'more', 'aria-label': t('proposal.next'), onclick: () => app.cycle(1) });
   const accept = el('button', { type: 'button', class: 'ac', onclick: () => app.accept() }, icon('check'), t('proposal.accept'), kbd('↵'));
   const reject = el('button', { type: 'button', class: 'rj', onclick: () => app.reject() }, icon('x'), t('proposal.reject'), kbd('Esc'));
   const chip = el('div', { class: 'pchip', role: 'group', 'aria-label': t('proposal.group'), hidden: true }, who, more, accept, reject);
@@ -23,7 +23,6 @@ export function mountChip(host, { app, store, t }) {
       el('span', { class: 'st' }, t('proposal.word')), el('span', { class: 'sc' }, candidate.score.toFixed(2)));
     const several = proposal.candidates.length > 1;
     more.hidden = !several;
-    more.setAttribute('aria-label', t('proposal.next'));
     more.replaceChildren(t('proposal.of', { n: proposal.at + 1, m: proposal.candidates.length }), kbd('Tab'));
     size = { w: chip.offsetWidth, h: chip.offsetHeight };
   }
