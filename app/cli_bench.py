@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -18,14 +19,21 @@ from app.i18n import gettext as _
 Progress = Callable[[int, int], None]
 
 
-def folders_of(data: Path) -> list[Path]:
-    """The data sets in a folder, sorted: those with images/ and masks/ at any depth up to two below it."""
-    found = {data, *data.glob("*"), *data.glob("*/*")}
+def folders_of(data: Path, part: str = "") -> list[Path]:
+    """The data sets in a folder, sorted: it alone, or those up to two levels below it (images/ and masks/).
+
+    `part`: the subfolder that holds the kind of data this benchmark is about, where there is one.
+    """
+    root = data / part if (data / part).is_dir() else data
+    found = {root, *root.glob("*"), *root.glob("*/*")}
     return sorted(path for path in found if (path / "images").is_dir() and (path / "masks").is_dir())
 
 
 def bench(name: str, folder: Path | None, *, as_json: bool) -> None:
     """Run one benchmark and print its figures. Raises Refused where it needs data and has none."""
+    # Figures are those of one thread; this must be set before the libraries are imported.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
     with bar(name, quiet=as_json) as show:
         result = BENCHES[name](folder, show)
     if as_json:
@@ -42,10 +50,10 @@ def flat(value: Any, path: str = "") -> list[tuple[str, Any]]:
     return [row for key, inner in value.items() for row in flat(inner, f"{path}.{key}" if path else str(key))]
 
 
-def _data_sets(folder: Path | None) -> list[Path]:
+def _data_sets(folder: Path | None, part: str) -> list[Path]:
     if folder is None:
         raise Refused(_("This benchmark needs data: give a folder with --data."))
-    found = folders_of(folder)
+    found = folders_of(folder, part)
     if not found:
         raise Refused(
             _("{folder} holds no data set; one has images/, masks/ and classes.json.").format(folder=folder)
@@ -53,16 +61,26 @@ def _data_sets(folder: Path | None) -> list[Path]:
     return found
 
 
+def _one_thread() -> None:
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
 def _clicks(folder: Path | None, show: Progress) -> dict[str, Any]:
+    folders = _data_sets(folder, "stills")
+    _one_thread()
     from app.bench import clicks
 
-    return clicks.run(_data_sets(folder), progress=show)
+    return clicks.run(folders, progress=show)
 
 
 def _roundtrip(folder: Path | None, show: Progress) -> dict[str, Any]:
+    folders = _data_sets(folder, "sequences")
+    _one_thread()
     from app.bench import roundtrip
 
-    return roundtrip.run(_data_sets(folder), progress=show)
+    return roundtrip.run(folders, progress=show)
 
 
 def _speed(folder: Path | None, show: Progress) -> dict[str, Any]:

@@ -257,6 +257,8 @@ def test_bench_finds_data_sets_below_a_folder(tmp_path: Path) -> None:
         (tmp_path / name / "masks").mkdir()
     assert [path.name for path in folders_of(tmp_path)] == ["two", "one"]
     assert folders_of(tmp_path / "stills" / "one") == [tmp_path / "stills" / "one"]
+    assert [path.name for path in folders_of(tmp_path, "stills")] == ["one"]
+    assert [path.name for path in folders_of(tmp_path, "matting")] == ["two", "one"]
     assert flat({"a": {"b": 1}, "c": 2}) == [("a.b", 1), ("c", 2)]
 
 
