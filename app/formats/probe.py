@@ -41,8 +41,8 @@ CODECS = (
 
 FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,h264,hevc,gif,apng"
 
-# FFmpeg's own messages are for developers; ours say what matters.
-av.logging.set_level(av.logging.PANIC)
+# Any level but None hands messages to Python from the decoder's threads, and that can deadlock with the GIL.
+av.logging.set_level(None)
 
 
 class VideoInfo(Struct, kw_only=True):
@@ -130,7 +130,7 @@ def _choose(container: InputContainer) -> VideoStream:
 def check_size(width: int, height: int) -> None:
     """Raises Refused when a frame of this size would not be decoded."""
     if width <= 0 or height <= 0:
-        raise Refused("The video does not say how large its frames are; the file is damaged.")
+        raise Refused("The video does not say how large its frames are, or they are too large to be read.")
     if width > MAX_SIDE or height > MAX_SIDE or width * height > MAX_PIXELS:
         raise Refused(
             f"Frames of {width}×{height} px are too large; at most {MAX_PIXELS // 10**6} megapixels are read."

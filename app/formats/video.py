@@ -9,7 +9,6 @@ names; where it names none, BT.709 from 720 lines up and BT.601 below, as player
 from __future__ import annotations
 
 import math
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
 EPSILON = 1e-6
-RECOVERABLE_FRAMES = 20_000
-"""A damaged end is read again without frame threads when the file is no longer than this."""
+MOST_LOST = 64
+"""More packets without a frame than decoder threads can hold back are the codec's way, not a loss."""
 
 _local = threading.local()
 
@@ -139,26 +138,25 @@ class Clock:
 class _Decoder:
     """Frames of one stream in order, surviving damaged packets."""
 
-    def __init__(self, path: Path, threads: str) -> None:
+    def __init__(self, path: Path, *, parallel: bool) -> None:
         self.path = path
-        self.threads = threads
+        self.parallel = parallel
         self.packets = 0
         self.frames = 0
         self.errors = 0
         self.damaged = False
+        self.trouble = False
+        """A parallel decoder met damage and stopped before the first frame that it could have touched."""
 
     def __iter__(self) -> Iterator[tuple[InputContainer, VideoStream, VideoFrame | None]]:
         """Yields (container, stream, frame); frame is None now and then, as a sign of life."""
         with open_video(self.path) as (container, stream):
-            stream.thread_type = self.threads
             context = stream.codec_context
-            context.thread_count = thread_count(context.width * context.height)
+            stream.thread_type = "AUTO" if self.parallel else "NONE"
+            context.thread_count = thread_count(context.width * context.height) if self.parallel else 1
             context.options = {"max_pixels": str(1 << 26)}
-            try:
-                for frame in self._frames(container, stream):
-                    yield container, stream, frame
-            finally:
-                _drain(stream)
+            for frame in self._frames(container, stream):
+                yield container, stream, frame
 
     def _frames(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame | None]:
         packets = container.demux(stream)
@@ -180,6 +178,9 @@ class _Decoder:
             except FFmpegError:
                 self.errors += 1
                 frames = []
+            if self.parallel and (self.errors or any(frame.is_corrupt for frame in frames)):
+                self.trouble = True
+                return
             if not frames:
                 yield None
             for frame in frames:
@@ -190,16 +191,6 @@ class _Decoder:
     def lost(self) -> int:
         """Packets that gave neither a frame nor an error."""
         return self.packets - self.frames - self.errors
-
-
-def _drain(stream: VideoStream) -> None:
-    """Let the decoder's threads finish what they hold.
-
-    Closing a decoder waits for its frame threads while holding the interpreter's lock, which those threads may
-    need: stopping in the middle of a stream would hang for ever. Decoding to the end releases the lock.
-    """
-    with contextlib.suppress(FFmpegError):
-        stream.codec_context.decode(None)
 
 
 def thread_count(pixels: int) -> int:
@@ -227,16 +218,15 @@ def extract(
     if found.is_image:
         return _extract_still(path, writer)
     state = _Extraction(sampling, writer, on_progress, check)
-    decoder = _Decoder(path, "AUTO")
+    decoder = _Decoder(path, parallel=True)
     state.consume(decoder)
-    skipped = decoder.errors
-    # With frame threads the good frames around a damaged packet at the very end of the stream get lost.
-    if not state.ended and 0 < decoder.lost <= 64 and decoder.frames <= RECOVERABLE_FRAMES:
-        again = _Decoder(path, "SLICE")
-        state.consume(again)
-        skipped = again.errors
+    if not state.ended and (decoder.trouble or 0 < decoder.lost <= MOST_LOST):
+        # Threads conceal damage differently each time, and lose good frames around damage at the very end.
+        # What came before the damage stays; the rest is decoded by one thread.
+        decoder = _Decoder(path, parallel=False)
+        state.consume(decoder)
     writer.drain()
-    summary = state.finish(decoder, skipped)
+    summary = state.finish(decoder)
     if not writer.emitted:
         raise Refused(
             "No frame of the video lies in the chosen range."
@@ -317,10 +307,10 @@ class _Extraction:
         self.on_progress(self.writer.emitted, max(self.total, self.writer.emitted))
         return True
 
-    def finish(self, decoder: _Decoder, skipped: int) -> Summary:
+    def finish(self, decoder: _Decoder) -> Summary:
         summary = self.summary
         summary.frames = self.writer.emitted
-        summary.skipped_packets = skipped
+        summary.skipped_packets = skipped = decoder.errors
         if self.clock is None:
             return summary
         reasons = []
