@@ -1,10 +1,10 @@
 """Interactive segmentation benchmark: IoU after 1, 3, 5, 10 simulated clicks and NoC@85.
 
-Per image the largest object counts: of every mask value (background and ignore excluded) the largest 8-connected
-component, kept when it covers 3–45 % of the image. A simulated person clicks first at the deepest point of the
-object, then at the deepest point of the larger of missed and spilled area (deepest by the exact Euclidean
-distance transform of the padded error), ten times. Mode `point` gives no reach, mode `reach` gives
-r = 0.7 × the depth at the click.
+Per image the largest object counts: of every mask value (background and ignore excluded) the largest
+8-connected component, kept when it covers 3–45 % of the image. A simulated person clicks first at the
+deepest point of the object, then at the deepest point of the larger of missed and spilled area (deepest by
+the exact Euclidean distance transform of the padded error), ten times. Mode `point` gives no reach, mode
+`reach` gives r = 0.7 × the depth at the click.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def dataset_folders(root: Path) -> list[Path]:
     return sorted(p.parent for p in root.rglob("masks") if p.is_dir() and (p.parent / "images").is_dir())
 
 
-def _excluded(folder: Path) -> set[int]:
+def excluded_values(folder: Path) -> set[int]:
     """Mask values that are no object: background and ignore id."""
     path = folder / "classes.json"
     if not path.is_file():
@@ -102,7 +102,7 @@ def choose_objects(folders: list[Path]) -> list[Sample]:
     """The benchmark's objects: the largest per image; images without one are left out."""
     samples: list[Sample] = []
     for folder in folders:
-        excluded = _excluded(folder)
+        excluded = excluded_values(folder)
         for mask_path in sorted((folder / "masks").glob("*.png")):
             image = next(iter(sorted((folder / "images").glob(mask_path.stem + ".*"))), None)
             if image is None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from app.algo.classic import Prepared, prepare, segment
 from app.errors import Refused
 
+Situation = tuple[str, int, int, list[tuple[float, ...]]]
 KINDS = ("shapes", "flat", "noise", "grey ramp")
 SIZES = ((1, 1), (1, 40), (40, 1), (2, 2), (24, 37), (60, 80))
 
@@ -47,7 +48,7 @@ def pixel(prepared: Prepared, x: float, y: float) -> tuple[int, int]:
 
 
 @st.composite
-def situations(draw: st.DrawFn) -> tuple[str, int, int, list[tuple[float, ...]]]:
+def situations(draw: st.DrawFn) -> Situation:
     height, width = draw(st.sampled_from(SIZES))
     kind = draw(st.sampled_from(KINDS))
     rows = draw(
@@ -68,7 +69,7 @@ def situations(draw: st.DrawFn) -> tuple[str, int, int, list[tuple[float, ...]]]
 @settings(max_examples=80, deadline=None)
 @given(situations())
 def test_every_click_is_honoured_and_of_contradicting_ones_the_later(
-    case: tuple[str, int, int, list[tuple[float, ...]]],
+    case: Situation,
 ) -> None:
     prepared, points = ready(*case[:3]), np.array(case[3])
     wanted = {pixel(prepared, x, y): label > 0.5 for x, y, label, _ in points}
@@ -84,9 +85,7 @@ def test_every_click_is_honoured_and_of_contradicting_ones_the_later(
 
 @settings(max_examples=40, deadline=None)
 @given(situations(), st.data())
-def test_nothing_lies_outside_the_box(
-    case: tuple[str, int, int, list[tuple[float, ...]]], data: st.DataObject
-) -> None:
+def test_nothing_lies_outside_the_box(case: Situation, data: st.DataObject) -> None:
     prepared, points = ready(*case[:3]), np.array(case[3])
     x1 = data.draw(st.floats(0, prepared.width - 0.6))
     y1 = data.draw(st.floats(0, prepared.height - 0.6))

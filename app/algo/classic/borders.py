@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from scipy import sparse
 from app.algo.classic.boundary import BINS, EDGE_CHANNELS
 from app.algo.classic.graph import Adjacency
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; the stubs of OpenCV promise no more than numbers
 
 BORDER_FEATURES = EDGE_CHANNELS + 4 + 12 + 2
 
@@ -52,7 +53,8 @@ def smoothing_matrix(adjacency: Adjacency, area: Floats) -> sparse.csr_matrix:
     columns = np.concatenate([b, a, np.arange(count)])
     matrix = sparse.csr_matrix((area[columns], (rows, columns)), shape=(count, count))
     total = np.asarray(matrix.sum(axis=1)).ravel()
-    return sparse.diags_array(1 / np.maximum(total, 1e-6)).dot(matrix).astype(np.float32).tocsr()
+    matrix.data /= np.repeat(np.maximum(total, 1e-6), np.diff(matrix.indptr))
+    return sparse.csr_matrix(matrix, dtype=np.float32)
 
 
 def border_features(

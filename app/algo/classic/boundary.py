@@ -1,15 +1,17 @@
-"""Boundary evidence of one image: colour and texture gradients in the manner of Pb (Martin, Fowlkes, Malik 2004).
+"""Boundary evidence of one image: colour and texture gradients like Pb (Martin, Fowlkes, Malik 2004).
 
 Everything here works on a float Lab image whose longer side is at most a few hundred pixels.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; the stubs of OpenCV promise no more than numbers
 
 BINS = 10
 """Soft bins of each of L, a, b."""
@@ -102,7 +104,7 @@ def boundary_channels(lab: Floats, histograms: Floats) -> Floats:
                 a = padded[radius + dy : radius + dy + height, radius + dx : radius + dx + width]
                 b = padded[radius - dy : radius - dy + height, radius - dx : radius - dx + width]
                 difference = cv2.subtract(a, b)
-                total = cv2.add(cv2.add(a, b), 1e-6)
+                total = a + b + np.float32(1e-6)
                 distances[index // BINS] += cv2.divide(cv2.multiply(difference, difference), total)
             distances *= 0.5
             total = distances.sum(axis=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,11 +11,13 @@ from numpy.typing import NDArray
 from app.algo.classic.borders import chi2_groups
 from app.algo.classic.prepare import Prepared
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; the stubs of OpenCV promise no more than numbers
 Bools = NDArray[np.bool_]
 
 _SEED_ROWS = 14
-_OFFSETS = np.float32([0.02, 0.05, 0.02, 0.2, 0.2, 0.02, 0.02, 0.05, 0.05, 0.05, 0.02, 0.05, 0.05, 0.02])
+_OFFSETS = np.array(
+    [0.02, 0.05, 0.02, 0.2, 0.2, 0.02, 0.02, 0.05, 0.05, 0.05, 0.02, 0.05, 0.05, 0.02], np.float32
+)
 REACH_TO_DEPTH = 1 / 0.7
 """A reach drawn by a person ends short of the object's edge; the depth is about this many times larger."""
 
@@ -23,7 +26,7 @@ REACH_TO_DEPTH = 1 / 0.7
 class Click:
     """One click in the working image: position, positive or not, reach, its superpixel and those in its disc.
 
-    `frame` (x1, y1, x2, y2) marks the surroundings of a box instead: the distance to it is measured from inside.
+    `frame` (x1, y1, x2, y2) marks the surroundings of a box: distance is then measured from inside.
     """
 
     x: float
@@ -54,7 +57,7 @@ def disc_seeds(prepared: Prepared, x: float, y: float, reach: float) -> tuple[in
     first = int(prepared.labels[row, column])
     if reach <= 0:
         return (first,)
-    gap = ((prepared.centre - np.float32([x, y])) ** 2).sum(axis=1)
+    gap = ((prepared.centre - np.array([x, y], np.float32)) ** 2).sum(axis=1)
     return (first, *(int(i) for i in np.flatnonzero(gap <= reach * reach) if i != first))
 
 
@@ -165,7 +168,7 @@ def click_features(prepared: Prepared, clicks: list[Click], previous: Floats | N
         (sign * near_last)[:, None],
         before[:, None],
         (prepared.smooth @ before)[:, None],
-        np.repeat(np.float32([constants]), count, axis=0),
+        np.repeat(np.array([constants], np.float32), count, axis=0),
     ]
     return np.concatenate(columns, axis=1).astype(np.float32)
 
@@ -177,8 +180,8 @@ def answer_features(prepared: Prepared, logit: Floats, walked: Floats) -> Floats
         logit: (n,) first score. walked: (n,) probability after the walk.
 
     Returns:
-        (n, G) float32: the answer itself, its averages over neighbours and tree cuts, log-likelihood ratios of
-        colour and texture under models of its inside and outside, and its overall shape.
+        (n, G) float32: the answer itself, its averages over neighbours and tree cuts, log-likelihood
+        ratios of colour and texture under models of its inside and outside, and its overall shape.
     """
     area = prepared.area
     inside, outside = area * walked, area * (1 - walked)
@@ -213,7 +216,7 @@ def answer_features(prepared: Prepared, logit: Floats, walked: Floats) -> Floats
             np.stack(columns, axis=1),
             groups,
             smooth_groups,
-            np.repeat(np.float32([constants]), prepared.count, axis=0),
+            np.repeat(np.array([constants], np.float32), prepared.count, axis=0),
         ],
         axis=1,
     ).astype(np.float32)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage.segmentation import watershed
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; the stubs of OpenCV promise no more than numbers
 Ints = NDArray[np.int32]
 
 MARKERS = 1500
@@ -41,8 +42,8 @@ def superpixels(edge: Floats, markers: int = MARKERS) -> Ints:
             if seeds[y0 + dy, x0 + dx] == 0:
                 label += 1
                 seeds[y0 + dy, x0 + dx] = label
-    labels = watershed(edge, seeds, compactness=COMPACTNESS).astype(np.int32) - 1
-    return labels
+    labels = watershed(edge, seeds, compactness=COMPACTNESS)  # pyright: ignore[reportArgumentType]
+    return labels.astype(np.int32) - 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def region_means(labels: Ints, values: Floats, count: int) -> Floats:
 class Tree:
     """Binary merge tree over n superpixels: nodes 0..n-1 are leaves, n..2n-2 merges in order of merging.
 
-    parent: (2n-1,) int32, root points to itself; height: (2n-1,) float32, monotone towards the root, leaves 0;
+    parent: (2n-1,) int32, the root's is itself; height: (2n-1,) float32, monotone to the root, leaves 0;
     children: (n-1, 2) int32; order: (n,) leaves such that every node's leaves are order[start:stop];
     start, stop: (2n-1,) int32.
     """
@@ -141,12 +142,12 @@ def merge_tree(
 ) -> Tree:
     """Greedy region merging.
 
-    The cost of a pair is (mean border strength + colour distance) · (smaller area)^power; strengths are averaged
-    over joined borders by length, colours over regions by area.
+    The cost of a pair is (mean border strength + colour distance) · (smaller area)^power; strengths are
+    averaged over joined borders by length, colours over regions by area.
 
     Args:
-        ends: (m, 2) pairs. length: (m,). strength: (m,) border strength 0..1. colour: (n, C) features in which
-            half the L1 distance is comparable with strength. area: (n,) in pixels.
+        ends: (m, 2) pairs. length: (m,). strength: (m,) border strength 0..1. colour: (n, C) features in
+            which half the L1 distance is comparable with strength. area: (n,) in pixels.
         power: exponent of the smaller area; 0 ignores size.
     """
     count = len(area)

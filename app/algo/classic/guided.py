@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; the stubs of OpenCV promise no more than numbers
 
 RADIUS = 6
 EPSILON = 1e-3
@@ -48,7 +50,7 @@ class GuidedFilter:
         return cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)
 
     def coefficients(self, values: Floats) -> list[Floats]:
-        """Smoothed linear coefficients (three slopes, offset) of `values` over the guide: four (h, w) planes."""
+        """Smoothed slopes (three) and offset of `values` over the guide: four (h, w) planes."""
         mean = self._box(values)
         c0, c1, c2 = (
             self._box(plane * values) - m * mean for plane, m in zip(self._planes, self._means, strict=True)

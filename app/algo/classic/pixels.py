@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.algo.classic.prepare import Prepared
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; the stubs of OpenCV promise no more than numbers
 Bools = NDArray[np.bool_]
 Bytes = NDArray[np.uint8]
 
@@ -99,7 +100,7 @@ def settle(mask: Bytes, own: list[Disc], others: list[Disc], box: tuple[int, int
         keep = np.zeros(int(marks.max()) + 1, bool)
         keep[[marks[p] for p in positives]] = True
         keep[0] = False
-        return keep[marks]
+        return keep[np.asarray(marks, np.int32)]
     return mask.astype(bool)
 
 

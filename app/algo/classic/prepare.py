@@ -20,7 +20,7 @@ from app.algo.classic.guided import GuidedFilter
 from app.algo.classic.model import Model, default_model
 from app.errors import Refused
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; the stubs of OpenCV promise no more than numbers
 Ints = NDArray[np.int32]
 
 WORKING_SIDE = 640
@@ -87,10 +87,10 @@ class Prepared:
         return total + pairs.pixels_a.nbytes * 3 + 40 * len(self.probability) * len(self.graphs)
 
     def from_seeds(self, seeds: tuple[int, ...]) -> Floats:
-        """Distances of every superpixel from the nearest of `seeds`: (7, n) float32, cached for the last calls.
+        """Distances of every superpixel from the nearest of `seeds`: (7, n) float32, cached.
 
-        Rows: geodesic by border probability, by colour, by length; two diffusion affinities (−log); merge height
-        of the first seed in both trees.
+        Rows: geodesic by border probability, by colour, by length; two diffusion affinities (−log); merge
+        height of the first seed in both trees.
         """
         hit = self._cache.get(seeds)
         if hit is not None:
@@ -150,7 +150,8 @@ def prepare(image: NDArray[np.uint8], *, model: Model | None = None) -> Prepared
     work_width, work_height = working_size(width, height)
     small = np.ascontiguousarray(image)
     if (work_width, work_height) != (width, height):
-        small = cv2.resize(small, (work_width, work_height), interpolation=cv2.INTER_AREA)
+        size = (work_width, work_height)
+        small = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_AREA), np.uint8)
     lab = cv2.GaussianBlur(to_lab(small), (0, 0), 1.0)
     bins = histogram_channels(lab)
     channels = boundary_channels(lab, bins)
@@ -163,12 +164,12 @@ def prepare(image: NDArray[np.uint8], *, model: Model | None = None) -> Prepared
     smooth = smoothing_matrix(pairs, area)
     evidence = border_features(pairs, channels, colour, histograms, area, smooth)
     probability = (1 / (1 + np.exp(-model.border(evidence)))).astype(np.float32)
-    return _finish(
+    return finish(
         image, labels, lab, pairs, area, colour, histograms, probability, smooth, GuidedFilter(small), model
     )
 
 
-def _finish(
+def finish(
     image: NDArray[np.uint8],
     labels: Ints,
     lab: Floats,
@@ -202,7 +203,7 @@ def _finish(
     frame_distance = np.stack(
         [dijkstra(graph, directed=False, indices=on_frame, min_only=True) for graph in graphs]
     )
-    parts = histograms * np.repeat(np.float32([1, 1, 1, 1]) / 4, histograms.shape[1] // 4)
+    parts = histograms * np.repeat(np.array([1, 1, 1, 1], np.float32) / 4, histograms.shape[1] // 4)
     trees = tuple(
         merge_tree(ends, pairs.length, probability, parts * mix, area, power)
         for mix, power in ((1.0, 0.25), (0.3, 0.1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from app.algo.classic.prepare import Prepared
 from app.algo.classic.walker import walk
 from app.errors import Refused
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; the stubs of OpenCV promise no more than numbers
 Bools = NDArray[np.bool_]
 Box = tuple[float, float, float, float]
 
@@ -56,7 +57,7 @@ def read_clicks(prepared: Prepared, points: NDArray[np.float64]) -> list[Click]:
 
 
 def seeds_of(clicks: list[Click]) -> tuple[list[int], list[int]]:
-    """Superpixels clamped inside and outside; where they disagree the later click wins, centres over discs."""
+    """Superpixels clamped inside and outside; the later click wins, centres over discs."""
     state: dict[int, bool] = {}
     for whole in (True, False):
         for click in clicks:
@@ -134,15 +135,15 @@ def segment(
 ) -> list[Candidate]:
     """Masks for clicks on one image.
 
-    Every positive click lies inside and every negative click outside every answer; of contradicting clicks on one
-    pixel the later wins. Nothing lies outside `box`; positive clicks outside it are ignored. Without any positive
-    evidence (no positive click, no box) the answer is empty.
+    Every positive click lies inside and every negative click outside every answer; of contradicting clicks
+    on one pixel the later wins. Nothing lies outside `box`; positive clicks outside it are ignored.
+    Without any positive evidence (no positive click, no box) the answer is empty.
 
     Args:
         points: (N, 4) rows x, y, label (1 or 0), r (reach in pixels, 0 unknown), in order of clicking.
         box: x1, y1, x2, y2.
-        others: (M, 3) rows x, y, r of positive points of other regions: they claim their discs except where this
-            region's own clicks do, and count as background.
+        others: (M, 3) rows x, y, r of positive points of other regions: they claim their discs except
+            where this region's own clicks do, and count as background.
         previous: (H, W) bool, the answer that is being refined.
 
     Returns:

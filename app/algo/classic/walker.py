@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
@@ -9,7 +11,7 @@ from scipy.sparse.linalg import splu
 
 from app.algo.classic.prepare import Prepared, laplacian
 
-Floats = NDArray[np.float32]
+Floats = NDArray[Any]  # float32; the stubs of OpenCV promise no more than numbers
 
 PRIOR_WEIGHT = 0.6
 """Pull of the prior relative to the mean degree of the graph, for a superpixel of mean area."""
