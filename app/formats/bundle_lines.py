@@ -141,6 +141,7 @@ class RegionLine(_Base, tag="region"):
 
 Line = Header | AssetLine | TrackLine | FrameLine | RegionLine
 
+
 def header(project: Project, template: ClassTemplate) -> Header:
     """The first line of the bundle of `project`."""
     return Header(
@@ -229,5 +230,3 @@ def template_of(line: Header, id: str, now: float) -> ClassTemplate:
     classes = [_shared(known, ClassDef) for known in line.class_template.classes]
     name = line.class_template.name
     return ClassTemplate(id=id, name=name, classes=classes, created_at=now, updated_at=now)
-
-

@@ -362,7 +362,12 @@ def test_restored_project_gives_the_same_bundle_but_for_ids(world: World) -> Non
     ]
     assert rows[0] == rows[1]
     regions = [r for row in rows[0] if row["type"] == "frame" for r in row["regions"]]
-    old = [r for _, frames in world.assets for _, regions in frames for r in regions]
+    old = [
+        region
+        for _, frames in world.assets
+        for _, regions in frames
+        for region in sorted(regions, key=lambda region: (region.created_at, region.id))
+    ]
     assert [r["class_id"] for r in regions] == [r.class_id for r in old]
     assert {r["id"] for r in regions}.isdisjoint(r.id for r in old)
 
