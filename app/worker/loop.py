@@ -61,9 +61,14 @@ class Line:
                     log.warning("%d bytes that are no message: %s", len(data), exc)
 
 
+WARM_S = 20.0
+"""The watchdog's patience while a frame is prepared ahead."""
+
+
 class Loop:
     def __init__(self, data: Path, *, cache_mb: int = 1024, fake: bool = False) -> None:
         self.inbox = Inbox()
+        self._line: Line | None = None
         self.answers = Answers(data, cache_bytes=cache_mb << 20, fake=fake)
         self._hello = protocol.Hello(
             pid=os.getpid(), version=protocol.VERSION, engines=engines.infos(fake=fake)
@@ -81,8 +86,10 @@ class Loop:
             with contextlib.closing(connection):
                 line = Line(connection)
                 line.send(self._hello)
+                self._line = line
                 for message in line.messages():
                     self._receive(message, line)
+                self._line = None
                 self.inbox.forget(line)
 
     def _receive(self, message: Message, line: Line) -> None:
@@ -121,6 +128,10 @@ class Loop:
             if not self.inbox.wants(frame):
                 return
         protect = [] if is_open else self.inbox.warm_set()
+        line = self._line
+        if line is not None:
+            # A click that arrives meanwhile has to wait: that is no hang.
+            line.send(protocol.Working(allow_s=WARM_S))
         try:
             self.answers.warm(frame, engine, protect)
         except Exception:
