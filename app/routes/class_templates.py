@@ -20,7 +20,7 @@ Req = Request[Any, Any, Any]
 
 
 class TemplatesPage(FullPage):
-    """`current` is None where there is no template yet. `draft`: what the script edits, and regions by class id."""
+    """`current` is None where there is no template yet; `draft` holds what the script edits."""
 
     template: ClassVar[str] = "class_templates/index.html"
     templates: list[ClassTemplate]

@@ -10,7 +10,8 @@ let open = false;
 /** Show the sheet for an upload or a path, after those that are already waiting. */
 export function offer(source) {
   waiting.push(source);
-  if (!open) next();
+  if (open) source.queued?.();
+  else next();
 }
 
 async function next() {
@@ -38,6 +39,10 @@ async function next() {
   host.querySelector('.queue')?.replaceChildren(waiting.length ? `+${waiting.length}` : '');
   (form?.querySelector('input:checked') ?? host.querySelector('button'))?.focus();
 }
+
+addEventListener('keydown', (event) => {
+  if (event.key === 'Escape' && open && !event.defaultPrevented && !document.querySelector('dialog[open], [popover]:popover-open')) closeSheet();
+});
 
 export function closeSheet({ discard = true } = {}) {
   const form = host.querySelector('form');
@@ -125,7 +130,6 @@ function wire(form, source) {
       go.disabled = false;
     }
   });
-  form.addEventListener('keydown', (event) => { if (event.key === 'Escape') closeSheet(); });
   if (source.project) field('project').value = source.project;
   update();
 }

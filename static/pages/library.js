@@ -108,7 +108,7 @@ register('import-into', (button) => {
   button.closest('dialog')?.close();
   pick(byId('files'), async (files) => takeAll([...files]), button.dataset.id);
 });
-register('choose-path', () => ask('path-dialog', ({ path }) => new Promise((done, fail) => offer({ path, project: target, done, failed: fail }))));
+register('choose-path', () => ask('path-dialog', ({ path }) => new Promise((done, fail) => offer({ path, project: target, done, queued: done, failed: fail }))));
 register('close-import', () => closeSheet());
 register('choose-bundle', () => pick(byId('bundle'), async ([file]) => {
   const row = rowFor();

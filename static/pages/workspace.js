@@ -7,6 +7,9 @@ const data = JSON.parse(byId('workspace-data').textContent);
 const project = data.project.id;
 const order = (action, detail = {}) => document.dispatchEvent(new CustomEvent('pt:do', { detail: { action, ...detail } }));
 remember('pt_project', project);
+remember('pt_asset', data.asset.id);
+/** After a click by mouse the keys belong to the canvas again; who works by keyboard stays where they are. */
+const backToCanvas = (event) => { if (event.detail) byId('canvas-host').focus({ preventScroll: true }); };
 
 // ---- resume where this asset was left, unless the address names a frame
 const place = `pointillist place ${data.asset.id}`;
@@ -63,7 +66,10 @@ document.body.addEventListener('pt-raw-frame', ({ detail }) => { if (detail.id =
 // ---- status of the frame
 byId('frame-panel').addEventListener('click', (event) => {
   const button = event.target.closest('[data-state]');
-  if (button) order('frame-state', { state: button.dataset.state });
+  if (button) {
+    order('frame-state', { state: button.dataset.state });
+    backToCanvas(event);
+  }
 });
 byId('frame-panel').addEventListener('keydown', (event) => {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
@@ -118,6 +124,7 @@ byId('classes').addEventListener('click', (event) => {
   else if (event.target.closest('.lk')) order('lock-class', { class_id });
   else if (!event.target.closest('input')) order('set-class', { class_id, fresh: event.shiftKey });
   showClasses();
+  if (!event.target.closest('input')) backToCanvas(event);
 });
 byId('classes').addEventListener('input', (event) => {
   const row = event.target.closest('[data-class]');
@@ -195,6 +202,7 @@ function activate(item) {
 tree.addEventListener('click', (event) => {
   const item = event.target.closest('[role=treeitem]');
   if (item) activate(item);
+  if (item?.dataset.region) backToCanvas(event);
 });
 tree.addEventListener('keydown', (event) => {
   const item = event.target.closest('[role=treeitem]');

@@ -90,7 +90,8 @@ def index(
     usable = [a for a in card.assets if a.frame_count and a.state not in UNUSABLE]
     if not usable:
         return render(request, EmptyWorkspace(shell=around, card=card))
-    current = next((a for a in usable if a.id == asset), usable[0])
+    wanted = asset or request.cookies.get("pt_asset", "")
+    current = next((a for a in usable if a.id == wanted), usable[0])
     number = min(max((frame or 1) - 1, 0), current.frame_count - 1)
     rules = class_templates.get(ctx, card.project.class_template_id)
     rows = rows_of(rules.classes)
