@@ -37,7 +37,8 @@ async function next() {
   const form = host.querySelector('form');
   if (form) wire(form, source);
   host.querySelector('.queue')?.replaceChildren(waiting.length ? `+${waiting.length}` : '');
-  (form?.querySelector('input:checked') ?? host.querySelector('button'))?.focus();
+  // Later, because a dialog that closes gives the focus back to its button.
+  setTimeout(() => (form?.querySelector('input:checked') ?? host.querySelector('button'))?.focus(), 0);
 }
 
 addEventListener('keydown', (event) => {
@@ -87,7 +88,7 @@ function wire(form, source) {
     if (range) {
       const [start, stop] = [field('start').valueAsNumber, field('stop').valueAsNumber];
       range.style.setProperty('--a', `${(100 * start) / facts.duration}%`);
-      range.style.setProperty('--z', `${(100 * stop) / facts.duration}%`);
+      range.style.setProperty('--z', `${stop > facts.duration - 0.02 ? 100 : (100 * stop) / facts.duration}%`);
       form.querySelector('#imp-range-text').textContent = t('range', { from: seconds(start, 1), to: seconds(stop, 1) });
       for (const input of [field('start'), field('stop')]) input.setAttribute('aria-valuetext', seconds(input.valueAsNumber, 1));
     }
