@@ -28,7 +28,7 @@ SYSTEM = {"chromium": "chromium", "ffmpeg": "ffmpeg", "node": "nodejs"}
 
 
 def main(argv: list[str]) -> int:
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - whoever starts this may have an older one
         print(f"Pointillist needs Python 3.11 or newer; this is {sys.version.split()[0]}.", file=sys.stderr)
         return 2
     command, rest = (argv[0], argv[1:]) if argv else ("serve", [])
@@ -70,7 +70,11 @@ def test(arguments: list[str]) -> int:
         [str(BIN / "ruff"), "check", "."],
         [str(BIN / "basedpyright"), "--level", "error"],
         [str(BIN / "lint-imports")],
-        *([[node, "--test", *map(str, sorted((ROOT / "tests" / "canvas").glob("*.test.js")))]] if node else []),
+        *(
+            [[node, "--test", *map(str, sorted((ROOT / "tests" / "canvas").glob("*.test.js")))]]
+            if node
+            else []
+        ),
     ]
     failed = 0
     if not arguments:

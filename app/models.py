@@ -141,7 +141,7 @@ class Point(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Geometry(Struct, kw_only=True, forbid_unknown_fields=True):
-    """Sparse geometry of a region. `box` = (x1, y1, x2, y2); `outline` = rings (outer and holes, even-odd) of (x, y)."""
+    """Sparse geometry. `box` = (x1, y1, x2, y2); `outline` = rings (outer and holes, even-odd) of (x, y)."""
 
     points: Annotated[list[Point], Meta(max_length=2000)] = field(default_factory=list)
     box: tuple[Coordinate, Coordinate, Coordinate, Coordinate] | None = None

@@ -153,7 +153,9 @@ def _secret(path: Path) -> str:
 
 def serve(settings: Settings, worker: WorkerClient) -> int:
     logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
     )
     try:
         ctx = make_context(settings, worker)

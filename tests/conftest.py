@@ -41,7 +41,10 @@ class Server:
     def api(self, method: str, path: str, *, status: int | None = None, **options: Any) -> Any:
         """Call the API; `status` is the one expected (default: any 2xx). Returns the decoded JSON."""
         answer = self.http.request(method, f"/api/v1{path}", **options)
-        assert answer.status_code == status if status else answer.is_success, (answer.status_code, answer.text)
+        assert answer.status_code == status if status else answer.is_success, (
+            answer.status_code,
+            answer.text,
+        )
         return answer.json() if answer.content else None
 
     def upload(self, name: str, data: bytes) -> str:

@@ -63,7 +63,9 @@ async def serve(
         headers["content-range"] = f"bytes {start}-{stop - 1}/{size}"
         size, status = stop - start, 206
     if request.method == "HEAD":
-        return Response(b"", status_code=status, headers={**headers, "content-length": str(size)}, media_type=kind)
+        return Response(
+            b"", status_code=status, headers={**headers, "content-length": str(size)}, media_type=kind
+        )
     if size <= WHOLE_LIMIT:
         body = await to_thread.run_sync(_read, path, start, size)
         return Response(body, status_code=status, headers=headers, media_type=kind)

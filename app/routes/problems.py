@@ -87,5 +87,6 @@ def _sentence(item: dict[str, Any]) -> str:
 def _names_an_id(exc: ValidationException) -> bool:
     """An id in the path that cannot be one means that there is no such thing: 404, not 400."""
     return any(
-        isinstance(item, dict) and item.get("source") in ("path", "ParamType.PATH") for item in exc.extra or []
+        isinstance(item, dict) and item.get("source") in ("path", "ParamType.PATH")
+        for item in exc.extra or []
     ) or any(isinstance(item, dict) and str(item.get("key", "")).endswith("_id") for item in exc.extra or [])

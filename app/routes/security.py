@@ -79,8 +79,11 @@ class Gate:
         host = headers.get(b"host", b"").decode("latin-1")
         name = _host_name(host)
         if name not in self._hosts:
-            return 400, f"This server does not answer to the name {name!r}. Add it to `allowed_hosts` if it should."
-        method = scope.get("method", "GET")
+            return (
+                400,
+                f"This server does not answer to the name {name!r}. Add it to `allowed_hosts` if it should.",
+            )
+        method = str(scope.get("method", "GET"))
         if scope["type"] == "websocket" or method not in SAFE_METHODS:
             crossing = _cross_site(headers, host)
             if crossing:
@@ -89,13 +92,16 @@ class Gate:
             kind = headers.get(b"content-type", b"").decode("latin-1").lower()
             has_body = headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
             if kind and not kind.startswith(BODY_TYPES):
-                return 400, f"A body of type {kind.split(';')[0]} is not accepted here. Send JSON or multipart."
+                return (
+                    400,
+                    f"A body of type {kind.split(';')[0]} is not accepted here. Send JSON or multipart.",
+                )
             if has_body and not kind and method != "PUT":
                 return 400, "The request has a body but no Content-Type. Send JSON or multipart."
-        if self._settings.token and not scope["path"].startswith(OPEN_PATHS):
-            if not self._known(headers):
-                return 401, "Sign in first, or send the token as `Authorization: Bearer …`."
-        return None
+        is_open = not self._settings.token or scope["path"].startswith(OPEN_PATHS)
+        if is_open or self._known(headers):
+            return None
+        return 401, "Sign in first, or send the token as `Authorization: Bearer …`."
 
     def _known(self, headers: dict[bytes, bytes]) -> bool:
         scheme, _, given = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -163,7 +169,7 @@ async def _refuse(scope: Scope, send: Send, status: int, sentence: str) -> None:
         await send({"type": "websocket.close", "code": 4403, "reason": sentence})
         return
     accepts = next((v for k, v in scope["headers"] if k.lower() == b"accept"), b"")
-    if status == 401 and scope["method"] == "GET" and b"text/html" in accepts:
+    if status == 401 and scope.get("method") == "GET" and b"text/html" in accepts:
         start = {"status": 303, "headers": [(b"location", b"/sign-in"), *HEADERS]}
         body = b""
     else:

@@ -14,7 +14,19 @@ import msgspec
 
 from app import store as db
 from app.errors import Conflict, NotFound, Refused
-from app.models import Asset, Certificate, Change, Edit, Frame, Geometry, Project, Region, as_raw, new_id, quantise
+from app.models import (
+    Asset,
+    Certificate,
+    Change,
+    Edit,
+    Frame,
+    Geometry,
+    Project,
+    Region,
+    as_raw,
+    new_id,
+    quantise,
+)
 from app.services import history, maps, projects
 from app.services.context import Context
 from app.services.frames import locate, region_view
@@ -112,7 +124,10 @@ def delete(
         done = ctx.store.read(lambda cur: db.edits.by_id(cur, op_id))
         if done is not None and done.frame_id:
             return RegionResult(
-                region=None, edit=history.view(done), key=maps.read_scene(ctx, done.frame_id).key, created=False
+                region=None,
+                edit=history.view(done),
+                key=maps.read_scene(ctx, done.frame_id).key,
+                created=False,
             )
     region = get(ctx, region_id)
     _check_revision(region, expected_revision)
@@ -130,9 +145,7 @@ def get(ctx: Context, region_id: str) -> Region:
     return ctx.store.read(lambda cur: db.regions.get(cur, region_id))
 
 
-def proposals(
-    ctx: Context, frame_id: str, geometry: Geometry, engine: str | None
-) -> list[dict[str, object]]:
+def proposals(ctx: Context, frame_id: str, geometry: Geometry, engine: str | None) -> list[dict[str, object]]:
     """Ask the engine for proposals; nothing is stored."""
     current = maps.read_scene(ctx, frame_id)
     check_geometry(geometry, current.frame)

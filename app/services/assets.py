@@ -70,7 +70,9 @@ def probe(ctx: Context, *, upload_id: str | None = None, path: str | None = None
     while (result := channel.read_result(folder)) is None:
         if time.monotonic() > deadline:
             channel.request_cancel(folder)
-            raise Unavailable("The file could not be examined in time: the consumer is busy or down. Try again.")
+            raise Unavailable(
+                "The file could not be examined in time: the consumer is busy or down. Try again."
+            )
         time.sleep(0.02)
     if not result.ok:
         shutil.rmtree(folder, ignore_errors=True)
@@ -130,7 +132,9 @@ def create(ctx: Context, project_id: str, new: NewAsset, *, actor: str) -> tuple
         raise Refused("The range ends before it begins: `stop` must be larger than `start`.")
     source, file_name = source_of(ctx, new.upload_id, new.path)
     ctx.require_space()
-    found = (new.upload_id and _PROBED.get(new.upload_id)) or probe(ctx, upload_id=new.upload_id, path=new.path)
+    found = (new.upload_id and _PROBED.get(new.upload_id)) or probe(
+        ctx, upload_id=new.upload_id, path=new.path
+    )
     if not found.readable:
         if new.upload_id is not None:
             uploads.discard(ctx, new.upload_id)
@@ -307,7 +311,9 @@ def sampling_from(fields: dict[str, Any]) -> Sampling:
 
     Raises Refused for a value that is no number or out of range.
     """
-    wanted: dict[str, Any] = {k: v for k, v in fields.items() if v not in (None, "") and k in ("start", "stop")}
+    wanted: dict[str, Any] = {
+        k: v for k, v in fields.items() if v not in (None, "") and k in ("start", "stop")
+    }
     if fields.get("fps") not in (None, ""):
         wanted |= {"mode": "fps", "fps": fields["fps"]}
     elif fields.get("every") not in (None, ""):

@@ -12,6 +12,10 @@ from app.errors import Refused
 from app.models import Asset, ClassTemplate, Frame, Job, Project, Region, Track, new_id
 from app.services import jobs, uploads
 from app.services.context import Context
+from app.worker.engines import TABLE
+
+FALLBACK_ENGINE = "classic"
+"""For bundles from a server that had an engine which this one lacks."""
 
 
 def submit(ctx: Context, *, upload_id: str, name: str | None, actor: str, id: str | None = None) -> Job:
@@ -61,6 +65,8 @@ def on_imported(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
         db.class_templates.insert(cur, row)
     for row in kinds["project"][1]:
         row.updated_at = now
+        if row.engine not in TABLE:
+            row.engine = FALLBACK_ENGINE
         db.projects.insert(cur, row)
         job.project_id = row.id
     for row in kinds["asset"][1]:

@@ -29,7 +29,9 @@ def from_preset(preset: str, name: str) -> ClassTemplate:
     if preset not in PRESETS:
         raise NotFound(f"There is no preset {preset!r}. Presets: {', '.join(PRESETS)}.")
     now = time.time()
-    return ClassTemplate(id=new_id(), name=name, classes=PRESETS[preset].build(), created_at=now, updated_at=now)
+    return ClassTemplate(
+        id=new_id(), name=name, classes=PRESETS[preset].build(), created_at=now, updated_at=now
+    )
 
 
 def create(
@@ -122,9 +124,10 @@ def update(
 def duplicate(ctx: Context, template_id: str, *, name: str | None = None, actor: str) -> ClassTemplate:
     source = get(ctx, template_id)
     return create(
-        ctx, name=name or f"{source.name} copy", classes=msgspec.convert(
-            msgspec.to_builtins(source.classes), list[ClassDef]
-        ), actor=actor,
+        ctx,
+        name=name or f"{source.name} copy",
+        classes=msgspec.convert(msgspec.to_builtins(source.classes), list[ClassDef]),
+        actor=actor,
     )
 
 

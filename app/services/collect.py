@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from app import store as db
+from app.errors import PointillistError, StorageFull, Unavailable
 from app.models import Job
 from app.services import assets, bundles, jobs
 from app.services.context import Context
@@ -81,7 +82,9 @@ def collect(ctx: Context) -> None:
 def _collect_one(ctx: Context, job: Job) -> bool:
     """Take in what is new. Returns True when the job gave a sign of life in this round or has ended."""
     folder = ctx.paths.job(job.id)
-    result = channel.read_result(folder)  # before the partials: whatever precedes the result is on disk by then
+    result = channel.read_result(
+        folder
+    )  # before the partials: whatever precedes the result is on disk by then
     progress = channel.read_progress(folder)
     records, offset = channel.read_partial(folder, job.collected)
     fresh = progress is not None and progress.at > job.heartbeat
@@ -101,7 +104,12 @@ def _collect_one(ctx: Context, job: Job) -> bool:
         if progress is not None:
             if progress.done > row.done:
                 row.attempt = 0  # it gets further: being interrupted often is no reason to give up
-            row.done, row.total, row.rate, row.eta_s = progress.done, progress.total, progress.rate, progress.eta_s
+            row.done, row.total, row.rate, row.eta_s = (
+                progress.done,
+                progress.total,
+                progress.rate,
+                progress.eta_s,
+            )
             row.message, row.heartbeat = progress.message, max(row.heartbeat, progress.at)
         if row.state == "waiting":
             row.state, row.started_at = "running", time.time()
@@ -109,7 +117,17 @@ def _collect_one(ctx: Context, job: Job) -> bool:
             _finish(cur, row, result)
         return db.jobs.update(cur, row)
 
-    row = ctx.store.write(change)
+    try:
+        row = ctx.store.write(change)
+    except (Unavailable, StorageFull):
+        raise  # the database, not this job: tried again in the next round
+    except PointillistError as exc:
+        _end(ctx, job, "failed", exc.sentence)
+        return True
+    except Exception:
+        log.exception("what job %s brought cannot be stored", job.id)
+        _end(ctx, job, "failed", "What it brought cannot be stored; nothing of it was kept. The log says more.")
+        return True
     ctx.events.publish("job", row, row.project_id)
     if records or result is not None:
         ctx.events.publish("project", {"id": row.project_id}, row.project_id)
@@ -158,7 +176,9 @@ def _revive(ctx: Context, job: Job, queued: set[str]) -> None:
     elif not _alive(progress.pid):
         reason = "The consumer that worked on it died."
     elif abs(now - progress.at) > SILENT_S:
-        log.warning("job %s gave no sign of life for %.0f s; its consumer is restarted", job.id, now - progress.at)
+        log.warning(
+            "job %s gave no sign of life for %.0f s; its consumer is restarted", job.id, now - progress.at
+        )
         _kill(progress.pid)
         reason = f"It gave no sign of life for {SILENT_S:.0f} seconds."
     else:

@@ -44,7 +44,13 @@ class Context:
     """Settings, folders and the open parts; closed by whoever made it."""
 
     def __init__(
-        self, settings: Settings, paths: Paths, store: Store, worker: WorkerClient, queue: Queue, events: Events
+        self,
+        settings: Settings,
+        paths: Paths,
+        store: Store,
+        worker: WorkerClient,
+        queue: Queue,
+        events: Events,
     ) -> None:
         self.settings = settings
         self.paths = paths

@@ -139,7 +139,9 @@ def set_state(
         return after, asset.project_id
 
     frame, project_id = ctx.store.write(write)
-    ctx.events.publish("frame", {"id": frame_id, "state": frame.state, "revision": frame.revision}, project_id)
+    ctx.events.publish(
+        "frame", {"id": frame_id, "state": frame.state, "revision": frame.revision}, project_id
+    )
     return frame
 
 

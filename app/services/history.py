@@ -191,7 +191,9 @@ def _put(cur: db.Cursor, change: Change) -> None:
     before, after = _row(table, change.before), _row(table, change.after)
     if _content(current) != _content(before):
         what = change.table.replace("_", " ")
-        raise Conflict(f"The {what} was changed by somebody else since. Look at it before you take your edit back.")
+        raise Conflict(
+            f"The {what} was changed by somebody else since. Look at it before you take your edit back."
+        )
     if after is None:
         table.delete(cur, change.id)
     elif current is None:

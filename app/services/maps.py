@@ -18,8 +18,8 @@ from app.services.context import Context, Paths
 from app.services.views import MapFile
 from app.worker import protocol
 
-RENDERER = "classic-1"
-"""Part of every cache key: raise it when the same points may render differently."""
+RENDERER = "compete-2"
+"""Part of every cache key; equals `app.algo.compete.VERSION`, which this process does not import."""
 
 _LOCKS = [threading.Lock() for _ in range(16)]
 

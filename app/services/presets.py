@@ -40,7 +40,9 @@ def _spread(names: str) -> tuple[tuple[str, str, int | None], ...]:
     rows = []
     for i, name in enumerate(names.split()):
         r, g, b = colorsys.hls_to_rgb((i * 0.618034) % 1, (0.42, 0.62, 0.52)[i % 3], 0.65)
-        rows.append((name.replace("_", " "), f"#{int(r * 255):02x}{int(g * 255):02x}{int(b * 255):02x}", None))
+        rows.append(
+            (name.replace("_", " "), f"#{int(r * 255):02x}{int(g * 255):02x}{int(b * 255):02x}", None)
+        )
     return tuple(rows)
 
 

@@ -82,7 +82,9 @@ def listing(
 
 def _cards(cur: db.Cursor, rows: list[Project]) -> list[ProjectCard]:
     progress = db.stats.progress(cur, [p.id for p in rows])
-    templates = {t.id: t.name for gone in (False, True) for t in db.class_templates.listing(cur, trashed=gone)}
+    templates = {
+        t.id: t.name for gone in (False, True) for t in db.class_templates.listing(cur, trashed=gone)
+    }
     working: dict[str, Job] = {job.project_id: job for job in db.jobs.unfinished(cur)}
     cards = []
     for project in rows:
@@ -125,7 +127,9 @@ def change(
         if "class_template_id" in changes:
             db.class_templates.get(cur, changes["class_template_id"])
         try:
-            wanted = msgspec.convert(msgspec.to_builtins(before) | changes | {"updated_at": time.time()}, Project)
+            wanted = msgspec.convert(
+                msgspec.to_builtins(before) | changes | {"updated_at": time.time()}, Project
+            )
         except msgspec.ValidationError as exc:
             raise Refused(f"The change does not fit a project: {exc}.") from exc
         after = db.projects.update(cur, wanted, expected_revision)

@@ -65,7 +65,9 @@ def begin(ctx: Context, upload_id: str, offset: int, name: str, announced: int |
     limit = int(ctx.settings.max_upload_gb * 1e9)
     if offset + (announced or 0) > limit:
         discard(ctx, upload_id)
-        raise TooLarge(f"The file is larger than {ctx.settings.max_upload_gb:g} GB, the most this server takes.")
+        raise TooLarge(
+            f"The file is larger than {ctx.settings.max_upload_gb:g} GB, the most this server takes."
+        )
     ctx.require_space(announced or 0)
     if offset == 0:
         path.with_suffix(".json").write_bytes(msgspec.json.encode({"name": plain_name(name)}))

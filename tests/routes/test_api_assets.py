@@ -114,7 +114,9 @@ def test_an_upload_over_the_limit_is_refused_and_removed(make_server: MakeServer
     upload_id = new_id()
     answer = small.http.put(f"/api/v1/uploads/{upload_id}?name=a.mp4", content=b"x" * 2000)
     assert answer.status_code == 413
-    streamed = small.http.put(f"/api/v1/uploads/{upload_id}?name=a.mp4", content=iter([b"x" * 900, b"x" * 900]))
+    streamed = small.http.put(
+        f"/api/v1/uploads/{upload_id}?name=a.mp4", content=iter([b"x" * 900, b"x" * 900])
+    )
     assert streamed.status_code == 413
     assert list((small.data / "uploads").iterdir()) == []
 
@@ -158,7 +160,9 @@ def test_the_same_import_twice_is_one_asset(server: Server, clip: bytes) -> None
 
 def test_deleting_a_project_during_an_import_leaves_it_in_the_trash(server: Server, clip: bytes) -> None:
     project = server.project("Doomed")
-    made = server.api("POST", f"/projects/{project['id']}/assets", json={"upload_id": server.upload("a.mp4", clip)})
+    made = server.api(
+        "POST", f"/projects/{project['id']}/assets", json={"upload_id": server.upload("a.mp4", clip)}
+    )
     server.api("DELETE", f"/projects/{project['id']}")
     assert server.finished(made["job"])["state"] in ("cancelled", "done")
     names = [card["project"]["name"] for card in server.api("GET", "/projects")]
@@ -169,7 +173,9 @@ def test_deleting_a_project_during_an_import_leaves_it_in_the_trash(server: Serv
 
 def test_cancelling_twice_is_cancelling_once(server: Server, clip: bytes) -> None:
     project = server.project()
-    made = server.api("POST", f"/projects/{project['id']}/assets", json={"upload_id": server.upload("a.mp4", clip)})
+    made = server.api(
+        "POST", f"/projects/{project['id']}/assets", json={"upload_id": server.upload("a.mp4", clip)}
+    )
     for _ in range(2):
         server.api("POST", f"/jobs/{made['job']['id']}/cancel")
     assert server.finished(made["job"])["state"] in ("cancelled", "done")

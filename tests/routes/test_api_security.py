@@ -30,7 +30,9 @@ def test_a_foreign_origin_may_not_write(server: Server, origin: str) -> None:
 
 
 def test_a_browser_that_says_cross_site_may_not_write(server: Server) -> None:
-    answer = server.http.post("/api/v1/projects", json={"name": "x"}, headers={"sec-fetch-site": "cross-site"})
+    answer = server.http.post(
+        "/api/v1/projects", json={"name": "x"}, headers={"sec-fetch-site": "cross-site"}
+    )
     assert answer.status_code == 403
 
 
@@ -50,7 +52,10 @@ def test_a_websocket_from_another_site_is_refused_at_the_handshake(server: Serve
 
 
 def test_a_websocket_with_a_foreign_host_is_refused(server: Server) -> None:
-    with pytest.raises(InvalidStatus), ws.connect(socket_url(server), additional_headers={"Host": "evil.com"}):
+    with (
+        pytest.raises(InvalidStatus),
+        ws.connect(socket_url(server), additional_headers={"Host": "evil.com"}),
+    ):
         pass
 
 

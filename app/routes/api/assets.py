@@ -71,7 +71,9 @@ async def upload(
         await to_thread.run_sync(file.write, bytes(pending))
     if received > limit:
         uploads.discard(ctx, upload_id)
-        raise TooLarge(f"The file is larger than {ctx.settings.max_upload_gb:g} GB, the most this server takes.")
+        raise TooLarge(
+            f"The file is larger than {ctx.settings.max_upload_gb:g} GB, the most this server takes."
+        )
     if announced is not None and received - offset != announced:
         raise BadRequest(
             f"{announced} bytes were announced, {received - offset} arrived. Continue from byte {received}.",
