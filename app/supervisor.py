@@ -374,7 +374,7 @@ class Supervisor:
 
 def _answers(port: int, host: str) -> bool:
     """Whether the web answers its health page at all."""
-    local = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}  # noqa: S104
+    local = {"0.0.0.0": "127.0.0.1", "localhost": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}
     address = local.get(host, host)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

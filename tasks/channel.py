@@ -67,11 +67,11 @@ class Result(Struct, kw_only=True):
     at: float = 0.0
 
 
-class Busy(Exception):  # noqa: N818 (not an error: somebody else is at it)
+class Busy(Exception):
     """Another execution of the same job is still running."""
 
 
-class Stopping(Exception):  # noqa: N818 (not an error)
+class Stopping(Exception):
     """The consumer is being shut down; the job stays unfinished and is resumed later."""
 
 

@@ -19,7 +19,15 @@ from typing import Any
 
 import msgspec
 
-from tasks.channel import Busy, Channel, cancel_requested, mark_interrupted, read_progress, read_result, stopping
+from tasks.channel import (
+    Busy,
+    Channel,
+    cancel_requested,
+    mark_interrupted,
+    read_progress,
+    read_result,
+    stopping,
+)
 
 HANG_S = 60.0
 """A child that gave no sign of life for this long is killed."""
