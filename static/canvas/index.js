@@ -197,6 +197,7 @@ export function mount(host, data) {
     if (['tool', 'held', 'selected', 'prompt', 'classId', 'locked', 'worker'].some((key) => changed.has(key))) showCursor();
     if (changed.has('classId') || changed.has('locked') || changed.has('hidden') || changed.has('opacity') || changed.has('opacityOf') || changed.has('layers')) remember(state);
     if (changed.has('index')) showIndex(state);
+    if (changed.has('frameId')) host.dataset.frame = state.frameId; // the frame on screen
     if (changed.has('frame') && state.frame && changed.has('frameId')) {
       announce(t('say.frame', { n: state.index + 1, m: state.total, state: t(`state.${state.frame.state}`) }));
     }
