@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -191,6 +192,24 @@ def test_the_corrected_map_in_the_browser_is_the_map_on_the_server(
     assert labels[54, 48] == 3
     overlap = ((labels == 3) & truth).sum() / ((labels == 3) | truth).sum()
     assert overlap > 0.8
+
+
+def test_no_page_has_an_accessibility_violation(page: Page, own: Server, clip: bytes) -> None:
+    project = own.project("Accessible")
+    asset = own.asset(project, "disc.mp4", clip)
+    own.api(
+        "POST",
+        f"/frames/{asset['id']}-000000/regions",
+        json={"id": new_id(), "class_id": 3, "geometry": {"outline": [[[10, 10], [60, 10], [60, 60]]]}},
+    )
+    pages = ["/", "/library", "/templates", "/jobs", "/engines", "/settings", f"/workspace/{project['id']}"]
+    for path in pages:
+        page.goto(own.url + path)
+        expect(page.locator("main").first).to_be_visible()
+        if path.startswith("/workspace"):
+            shown(page, 1)
+        found = Axe().run(page).response["violations"]
+        assert found == [], (path, [(v["id"], [n["target"] for n in v["nodes"]]) for v in found])
 
 
 def test_every_page_opens_without_an_error_and_names_its_controls(page: Page, own: Server) -> None:

@@ -17,7 +17,7 @@ from app.routes.engines import Engine, engines_of
 from app.routes.page import FullPage, render, shell
 from app.routes.workspace.classes import ClassRow, rows_of
 from app.routes.workspace.strings import strings
-from app.services import class_templates, exports, projects
+from app.services import class_templates, exports, history, projects
 from app.services.context import Context
 from app.services.views import ProjectCard
 
@@ -97,6 +97,7 @@ def index(
     rows = rows_of(rules.classes)
     known = engines_of(ctx)
     missing = Engine(id=card.project.engine, available=False)
+    can_undo, can_redo = history.state(ctx, card.project.id, actor_of(request))
     island = {
         "project": card.project,
         "asset": current,
@@ -108,6 +109,8 @@ def index(
         "urls": {"sprite": "/static/icons.svg"},
         "actor": actor_of(request),
         "resume": frame is None,
+        "can_undo": can_undo,
+        "can_redo": can_redo,
     }
     return render(
         request,
