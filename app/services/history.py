@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app import store as db
 from app.errors import Conflict, NotFound
-from app.models import Asset, Change, ClassTemplate, Edit, Frame, Project, Region, Track, new_id
+from app.i18n import gettext as _
+from app.models import Asset, Change, ClassTemplate, Edit, Frame, Project, Region, Track, as_raw, new_id
 from app.services.context import Context
 from app.services.views import EditView
 
-__all__ = ["EditView", "UndoResult", "listing", "possible", "record", "redo", "undo", "view"]
+__all__ = ["EditView", "UndoResult", "listing", "possible", "record", "redo", "state", "undo", "view"]
 
 
 class UndoResult(Struct, kw_only=True):
@@ -61,6 +64,8 @@ WORDS: dict[str, tuple[str, str]] = {
 """Kind of edit → what undoing and what redoing it did, as sentences."""
 
 BOOKKEEPING = {"revision", "updated_at"}
+BACKGROUND = {"project", "asset", "frame"}
+"""Tables that jobs write to without an edit."""
 
 
 def record(
@@ -114,6 +119,11 @@ def possible(cur: db.Cursor, project_id: str, actor: str) -> tuple[bool, bool]:
     )
 
 
+def state(ctx: Context, project_id: str, actor: str) -> tuple[bool, bool]:
+    """Whether the actor can undo, and redo."""
+    return ctx.store.read(lambda cur: possible(cur, project_id, actor))
+
+
 def listing(ctx: Context, project_id: str, *, before: int | None = None, limit: int = 50) -> list[EditView]:
     def query(cur: db.Cursor) -> list[EditView]:
         db.projects.get(cur, project_id)
@@ -144,9 +154,9 @@ def _apply(ctx: Context, project_id: str, actor: str, op_id: str | None, kind: s
         target = find(cur, project_id, actor)
         if target is None:
             raise NotFound(f"There is nothing of yours to {kind}.")
-        changes = [_reverse(c) for c in reversed(target.changes)] if kind == "undo" else target.changes
-        for change in changes:
-            _put(cur, change)
+        wanted = [_reverse(c) for c in reversed(target.changes)] if kind == "undo" else target.changes
+        last = db.edits.last_of_target(cur, target.id) or target
+        changes = [_put(cur, change, _revision_of(last, change)) for change in wanted]
         edit = record(
             cur,
             project_id=project_id,
@@ -173,7 +183,7 @@ def _result(cur: db.Cursor, project_id: str, actor: str, edit: Edit, kind: str) 
     can_undo, can_redo = possible(cur, project_id, actor)
     return UndoResult(
         edit=view(edit),
-        what=(undone if kind == "undo" else redone).format(label=edit.label),
+        what=_(undone if kind == "undo" else redone).format(label=edit.label),
         frame_id=edit.frame_id,
         can_undo=can_undo,
         can_redo=can_redo,
@@ -184,23 +194,75 @@ def _reverse(change: Change) -> Change:
     return Change(table=change.table, id=change.id, before=change.after, after=change.before)
 
 
-def _put(cur: db.Cursor, change: Change) -> None:
-    """Bring a row from `before` to `after`. Raises Conflict when it is not in the state `before` any more."""
+def _revision_of(edit: Edit, change: Change) -> int:
+    """The highest revision that the row had in `edit`, so that a row brought back goes on counting from there."""
+    table = TABLES[change.table]
+    rows = [
+        _row(table, raw)
+        for other in edit.changes
+        if (other.table, other.id) == (change.table, change.id)
+        for raw in (other.before, other.after)
+    ]
+    return max((row.revision for row in rows if row is not None), default=0)
+
+
+def _put(cur: db.Cursor, change: Change, revision: int) -> Change:
+    """Bring a row from `before` to `after`; what really happened, with the revisions it got.
+
+    Raises Conflict when the row is not in the state `before` any more. A row with a trash goes there instead of
+    being deleted, because what hangs on it could not be brought back.
+    """
     table = TABLES[change.table]
     current = table.find(cur, change.id)
     before, after = _row(table, change.before), _row(table, change.after)
-    if _content(current) != _content(before):
-        what = change.table.replace("_", " ")
-        raise Conflict(
-            f"The {what} was changed by somebody else since. Look at it before you take your edit back."
-        )
-    if after is None:
+    has_trash = "trashed_at" in table.kind.__struct_fields__
+    stored: Any = None
+    if (
+        before is None
+        and after is not None
+        and has_trash
+        and getattr(current, "trashed_at", None) is not None
+    ):
+        stored = table.update(cur, replace(current, trashed_at=None), None)
+    elif (before is None) != (current is None):
+        raise _changed(change)
+    elif before is None:
+        if after is not None:
+            stored = table.insert(cur, replace(after, revision=max(after.revision, revision) + 1))
+    elif after is None and has_trash:
+        stored = table.update(cur, replace(current, trashed_at=time.time()), None)
+    elif after is None:
+        if _content(current) != _content(before):
+            raise _changed(change)
         table.delete(cur, change.id)
-    elif current is None:
-        after.revision += 1
-        table.insert(cur, after)
     else:
-        table.update(cur, after, None)
+        stored = table.update(cur, _merged(change, current, before, after), None)
+    return Change(table=change.table, id=change.id, before=as_raw(current), after=as_raw(stored))
+
+
+def _merged(change: Change, current: Any, before: Any, after: Any) -> Any:
+    """`current` with what the edit changed. Raises Conflict when somebody else changed that too.
+
+    Background work writes progress and facts to some tables without an edit; there only the fields that the
+    edit changed have to be as it left them.
+    """
+    now, old, new = _content(current), _content(before), _content(after)
+    assert now is not None
+    assert old is not None
+    assert new is not None
+    fields = [name for name in new if old[name] != new[name]] if change.table in BACKGROUND else list(new)
+    if any(now[name] != old[name] for name in fields):
+        raise _changed(change)
+    return replace(current, **{name: getattr(after, name) for name in fields})
+
+
+def _changed(change: Change) -> Conflict:
+    what = change.table.replace("_", " ")
+    return Conflict(
+        f"The {what} was changed by somebody else since. Look at it before you take your edit back.",
+        table=change.table,
+        id=change.id,
+    )
 
 
 def _row(table: _Table, raw: msgspec.Raw) -> Any:
