@@ -93,7 +93,10 @@ def translate(exc: BaseException) -> PointillistError | None:
         return StorageFull("The disk of the data folder is full; the change was not saved. Free some space.")
     if isinstance(exc, duckdb.OutOfMemoryException):
         return Unavailable("The database ran out of memory; the change was not saved. Try a smaller step.")
-    if isinstance(exc, OSError | duckdb.IOException | duckdb.FatalException | duckdb.InternalException):
+    if (
+        isinstance(exc, OSError | duckdb.IOException | duckdb.FatalException | duckdb.InternalException)
+        or "Failed to commit: Could not" in text
+    ):
         return Unavailable(
             "The disk under the data folder reported an error; the change was not saved. "
             "Check the disk, then try again.",

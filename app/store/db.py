@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import duckdb
 import msgspec
 
-from app.errors import StoreDamaged, Unavailable
+from app.errors import PointillistError, StoreDamaged, Unavailable
 from app.store import highwater, integrity
 from app.store.copying import copy_database
 from app.store.cursor import Cursor, translate
@@ -53,7 +53,7 @@ class Store:
         self._busy: set[duckdb.DuckDBPyConnection] = set()
         self._generation = 0
         self._file = -1
-        self._down: Unavailable | None = None
+        self._down: PointillistError | None = None
         self._closed = False
         self._queue: queue.SimpleQueue[tuple[Callable[[Cursor], Any], Future[Any]] | None] = (
             queue.SimpleQueue()
@@ -187,14 +187,8 @@ class Store:
             mark = self._next_mark(cur)
             raw.commit()
         except BaseException as exc:
-            usable = self._roll_back(raw)
             problem = translate(exc) if isinstance(exc, duckdb.Error) else None
-            if not usable:
-                self._disconnect()
-                try:
-                    self._reopen()
-                except Unavailable:
-                    pass  # the next write tries again
+            self._recover(raw)
             if problem is None:
                 raise
             raise problem from exc
@@ -217,12 +211,24 @@ class Store:
         """Run between two transactions, after everything went into the one file."""
         if self._writing is None:
             self._reopen()
-        assert self._writing is not None
+        raw = self._writing
+        assert raw is not None
         try:
-            self._writing.execute("checkpoint").fetchall()
-            action.run(Cursor(self._writing))
+            raw.execute("checkpoint").fetchall()
+            action.run(Cursor(raw))
         except (duckdb.Error, OSError) as exc:
+            self._recover(raw)
             raise translate(exc) or exc from exc
+
+    def _recover(self, raw: duckdb.DuckDBPyConnection) -> None:
+        """Roll back; open the database anew where an error of the disk made the connection useless."""
+        if self._roll_back(raw):
+            return
+        self._disconnect()
+        try:
+            self._reopen()
+        except PointillistError:
+            pass  # the next write tries again
 
     @staticmethod
     def _roll_back(raw: duckdb.DuckDBPyConnection) -> bool:
@@ -242,7 +248,7 @@ class Store:
     def _reopen(self) -> None:
         try:
             self._connect()
-        except Unavailable as exc:
+        except PointillistError as exc:
             self._down = exc
             raise
         self._down = None
@@ -275,7 +281,7 @@ class Store:
             root.close()  # before the file: closing any descriptor of it drops DuckDB's lock
             with _closing_quietly():
                 os.close(file)
-            if isinstance(exc, duckdb.Error) and (problem := translate(exc)):
+            if problem := translate(exc):
                 raise problem from exc
             raise
 
