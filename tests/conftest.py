@@ -11,7 +11,7 @@ import pytest
 
 from app.models import new_id
 from app.settings import Settings, load
-from app.supervisor import Supervisor
+from app.supervisor import BACKOFF_S, Supervisor
 from tests import drawing
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -86,7 +86,7 @@ def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer
     """Starts real servers on ephemeral ports; all of them end with the session."""
     running: list[Server] = []
 
-    def make(data: Path | None = None, **settings: Any) -> Server:
+    def make(data: Path | None = None, *, backoff: tuple[float, float] = BACKOFF_S, **settings: Any) -> Server:
         chosen = load(
             None,
             data=data or tmp_path_factory.mktemp("data"),
@@ -94,7 +94,7 @@ def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer
             open_browser=False,
             **{"min_free_gb": 0.0, **settings},
         )
-        supervisor = Supervisor(chosen)
+        supervisor = Supervisor(chosen, backoff=backoff)
         url = supervisor.start()
         headers = {"Authorization": f"Bearer {chosen.token}"} if chosen.token else {}
         server = Server(url, chosen, supervisor, httpx.Client(base_url=url, headers=headers, timeout=60))

@@ -69,7 +69,7 @@ class Annotator(threading.Thread):
 
 @pytest.fixture(scope="module")
 def busy(make_server: MakeServer) -> Server:
-    return make_server(worker_timeout_s=5.0)
+    return make_server(worker_timeout_s=5.0, backoff=(0.05, 0.05))
 
 
 @pytest.fixture(scope="module")
@@ -96,12 +96,15 @@ def test_no_acknowledged_edit_is_lost_by_kill_9(busy: Server, frame: str, name: 
 
 def test_an_extraction_survives_twenty_kills_of_the_consumer(busy: Server, tmp_path) -> None:
     source = tmp_path / "long.mp4"
-    drawing.video(source, frames=900, width=320, height=240)
+    drawing.video(source, frames=900, width=480, height=360)
     project = busy.project("Long")
     made = busy.api(
         "POST",
         f"/projects/{project['id']}/assets",
-        json={"upload_id": busy.upload("long.mp4", source.read_bytes())},
+        json={
+            "upload_id": busy.upload("long.mp4", source.read_bytes()),
+            "sampling": {"format": "png"},  # slow enough to be killed twenty times on the way
+        },
     )
     killed = reached = 0
     with busy.http.stream("GET", "/api/v1/events", timeout=120) as events:

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -19,7 +19,11 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+expect.set_options(timeout=30_000)
+
+
+# Not for the whole session: Playwright keeps an event loop running in this thread as long as it is open.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:

@@ -86,7 +86,6 @@ def test_the_region_map_names_its_regions_and_answers_304(server: Server, frame:
         f"/api/v1/frames/{frame}/region-map", headers={"if-none-match": answer.headers["etag"]}
     )
     assert again.status_code == 304
-    assert gzip.decompress(gzip.compress(body)) == body
 
 
 def test_the_same_request_twice_makes_one_region(server: Server, frame: str) -> None:
