@@ -53,7 +53,7 @@ def set_up(level: str) -> None:
     print(f"Setting up {VENV.name} ({level}) …", flush=True)
     if not PYTHON.exists():
         _make_venv()
-    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
     _run([*pip, "--require-hashes", "--requirement", str(LOCKS[level])])
     if level == "dev":
         _run([*pip, TORCH])
