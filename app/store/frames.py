@@ -29,8 +29,8 @@ from frame where id = $id
 """
 PAGE = """
 select id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision
-from frame where asset_id = $asset_id and index >= $start
-order by index limit $limit
+from frame where asset_id = $asset_id and index >= $start and index < $start + $limit
+order by index
 """
 COUNT = "select count(*) from frame where asset_id = $asset_id"
 UPDATE = """
@@ -82,7 +82,7 @@ def by_index(cur: Cursor, asset_id: str, index: int) -> Frame:
 
 
 def page(cur: Cursor, asset_id: str, start: int, limit: int) -> list[Frame]:
-    """Up to `limit` frames from index `start` on, in order."""
+    """The frames with index start ≤ i < start + limit, in order."""
     return CODEC.rows(cur.all(PAGE, asset_id=asset_id, start=start, limit=limit))
 
 

@@ -178,6 +178,13 @@ def test_states_and_regions_of_frames_come_as_runs_and_counts(store: Store) -> N
     assert [region.frame_id for region in found] == [frames[4].id] * 2
 
 
+def test_a_page_of_frames_is_a_window_so_that_a_gap_repeats_no_frame(store: Store) -> None:
+    _, asset, frames = store.write(lambda cur: rows.scene(cur, 8))
+    store.write(lambda cur: db.frames.delete(cur, frames[2].id))
+    pages = store.read(lambda cur: [db.frames.page(cur, asset.id, start, 3) for start in (0, 3, 6, 9)])
+    assert [[frame.index for frame in page] for page in pages] == [[0, 1], [3, 4, 5], [6, 7], []]
+
+
 def test_regions_of_a_frame_come_oldest_first_whatever_their_ids(store: Store) -> None:
     _, _, frames = store.write(rows.scene)
     made = [replace(rows.region(frames[0].id), created_at=at) for at in (3.0, 1.0, 2.0)]
