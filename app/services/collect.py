@@ -26,6 +26,7 @@ from tasks import channel
 log = logging.getLogger("pointillist.jobs")
 
 INTERVAL_S = 0.25
+IDLE_S = 5.0
 SILENT_S = 60.0
 """A running job without a sign of life for this long hangs: its consumer is killed and the job starts again."""
 START_S = 3.0
@@ -57,18 +58,25 @@ class Collector:
 
     def stop(self) -> None:
         self._stop.set()
+        self._ctx.jobs_started.set()
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        while not self._stop.wait(INTERVAL_S):
+        busy = True
+        while not self._stop.is_set():
+            if busy:
+                self._stop.wait(INTERVAL_S)
+            else:
+                self._ctx.jobs_started.wait(IDLE_S)
+            self._ctx.jobs_started.clear()
             try:
-                collect(self._ctx)
+                busy = collect(self._ctx)
             except Exception:
                 log.exception("collecting the results of jobs failed; it is tried again")
 
 
-def collect(ctx: Context) -> None:
-    """One round over all unfinished jobs."""
+def collect(ctx: Context) -> bool:
+    """One round over all unfinished jobs; False when there is none."""
     unfinished = ctx.store.read(db.jobs.unfinished)
     queued: set[str] | None = None
     for job in unfinished:
@@ -77,6 +85,7 @@ def collect(ctx: Context) -> None:
         if queued is None:
             queued = {task.args[1] for task in ctx.queue.pending()}
         _revive(ctx, job, queued)
+    return bool(unfinished)
 
 
 def _collect_one(ctx: Context, job: Job) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 from app.errors import StorageFull
@@ -58,6 +59,8 @@ class Context:
         self.worker = worker
         self.queue = queue
         self.events = events
+        self.jobs_started = threading.Event()
+        """Wakes the collector, which sleeps while no job is unfinished."""
 
     def require_space(self, needed: int = 0) -> None:
         """Raise StorageFull when `needed` more bytes would leave less than the configured reserve."""

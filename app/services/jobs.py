@@ -66,6 +66,7 @@ def submit(
 
 def start(ctx: Context, job: Job) -> None:
     enqueue(ctx.queue, job.kind, job.id, msgspec.json.decode(job.args))
+    ctx.jobs_started.set()
 
 
 def get(ctx: Context, job_id: str) -> Job:
