@@ -157,6 +157,8 @@ function connect() {
     if (silent) {
       document.querySelectorAll('#problems [data-offline]').forEach((node) => node.remove());
       KINDS.forEach((kind) => hear(kind, {}));
+    } else {
+      hear('job', {}); // one may have ended between the making of the page and this stream
     }
     clearTimeout(silent);
     silent = 0;

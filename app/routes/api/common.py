@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request
-from litestar.params import PathParameter
 
 from app.errors import BadRequest, NotFound
 
 Anything = Request[Any, Any, Any]
-IdPath = Annotated[str, PathParameter(description="24 hexadecimal digits")]
 
 _ID = re.compile(r"[0-9a-f]{24}")
 _FRAME = re.compile(r"[0-9a-f]{24}-[0-9]{6,9}")
