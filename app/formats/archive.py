@@ -13,7 +13,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
@@ -43,6 +43,11 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts if part] + [
         (0, 0, name)
     ]
+
+
+def stem_of(name: str) -> str:
+    """The file name of an image without folders and suffix, as frames are matched by it."""
+    return PurePosixPath(name).stem[:200]
 
 
 class CheckedZip:
@@ -103,6 +108,18 @@ class CheckedZip:
                 f"at most {MAX_TOTAL_BYTES >> 30} are accepted."
             )
         return [entry.filename for entry in entries if not entry.is_dir() and not ignorable(entry.filename)]
+
+    def size(self, name: str) -> int:
+        """How many bytes an entry unpacks to, as far as the archive can be believed."""
+        return self._zip.getinfo(name).file_size
+
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of one entry. Raises Refused naming it when they cannot be unpacked."""
+        try:
+            with self._zip.open(name) as file:
+                return file.read(size)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as exc:
+            raise Refused(f"“{name}” in the zip archive is damaged.") from exc
 
     def read(self, name: str, limit: int = MAX_ENTRY_BYTES) -> bytes:
         """The bytes of one entry. Raises Refused naming it when it is damaged or larger than it says."""
@@ -258,7 +275,13 @@ def _extract(
         sizes.add((width, height))
         if not summary.width:
             summary.width, summary.height = fitted(width, height, writer.fit)
-        writer.put(source_index, source_index / rate if rate else None, ArrayPicture(image), image.nbytes)
+        writer.put(
+            source_index,
+            source_index / rate if rate else None,
+            ArrayPicture(image),
+            image.nbytes,
+            stem_of(name),
+        )
         on_progress(writer.emitted, len(chosen))
     writer.drain()
     summary.frames = writer.emitted
