@@ -23,7 +23,7 @@ ProjectStatus = Literal["pending", "wip", "complete"]
 FrameState = Literal["todo", "done", "approved"]
 AssetState = Literal["waiting", "extracting", "ready", "partial", "failed", "cancelled"]
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
-JobKind = Literal["extract", "export", "probe", "import_bundle"]
+JobKind = Literal["extract", "export", "probe", "import_bundle", "import_labels", "what_if"]
 SourceKind = Literal["video", "images", "zip"]
 
 
@@ -37,6 +37,29 @@ def frame_id(asset_id: str, index: int) -> str:
     return f"{asset_id}-{index:06d}"
 
 
+class AttributeDef(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What may be said of a region beside its class: a text, a number, one of `choices`, or yes and no."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    kind: Literal["text", "number", "choice", "check"] = "text"
+    choices: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)] = (
+        field(default_factory=list)
+    )
+    default: Annotated[str, Meta(max_length=200)] = ""
+
+
+class MappingRule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """How a class of imported ground truth becomes a class of the template; `class_id` None = ignore it.
+
+    `key`: a name, a number ("7") or a colour ("#804080"). A rule whose target's name is the key of another
+    rule leads on to that rule's target; a rule that leads back to itself is refused.
+    """
+
+    kind: Literal["name", "value", "colour"]
+    key: Annotated[str, Meta(min_length=1, max_length=200)]
+    class_id: Annotated[int, Meta(ge=1, le=65535)] | None = None
+
+
 class ClassDef(Struct, kw_only=True):
     """A class of the template. `value` is the number written to exported index PNGs (default: the id)."""
 
@@ -47,6 +70,7 @@ class ClassDef(Struct, kw_only=True):
     parent: int | None = None
     shortcut: Annotated[str, Meta(max_length=1)] = ""
     value: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    attributes: Annotated[list[AttributeDef], Meta(max_length=50)] = field(default_factory=list)
 
     @property
     def exported_value(self) -> int:
@@ -63,6 +87,7 @@ class ClassTemplate(Struct, kw_only=True):
     created_at: float = 0.0
     updated_at: float = 0.0
     trashed_at: float | None = None
+    rules: Annotated[list[MappingRule], Meta(max_length=5000)] = field(default_factory=list)
 
 
 class Project(Struct, kw_only=True):
@@ -115,7 +140,10 @@ class Asset(Struct, kw_only=True):
 
 
 class Frame(Struct, kw_only=True):
-    """One extracted image. `pts` in seconds from the first frame of the source; `file` relative to the asset folder."""
+    """One extracted image. `pts` in seconds from the first frame of the source; `file` relative to the asset folder.
+
+    `name`: the file name, without suffix, that the image had in its source; "" for frames of a video.
+    """
 
     id: FrameId
     asset_id: Id
@@ -129,6 +157,7 @@ class Frame(Struct, kw_only=True):
     thumb: str
     state: FrameState = "todo"
     revision: int = 1
+    name: str = ""
 
 
 class Point(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -194,6 +223,9 @@ class Region(Struct, kw_only=True):
     revision: int = 1
     created_at: float = 0.0
     updated_at: float = 0.0
+    attributes: dict[
+        Annotated[str, Meta(min_length=1, max_length=60)], Annotated[str, Meta(max_length=500)]
+    ] = field(default_factory=dict)
 
 
 class Track(Struct, kw_only=True):
@@ -219,7 +251,11 @@ class Change(Struct, kw_only=True):
 
 
 class Edit(Struct, kw_only=True):
-    """An append-only journal entry. `target` = the edit that an undo or redo refers to."""
+    """An append-only journal entry. `target` = the edit that an undo or redo refers to.
+
+    `project_id`: the project, or the class template for edits of the rule book. `bulk`: how many further
+    changes the store keeps beside `changes`, for edits of thousands of rows.
+    """
 
     seq: int = 0
     id: Id
@@ -231,6 +267,7 @@ class Edit(Struct, kw_only=True):
     target: str | None = None
     changes: list[Change] = field(default_factory=list)
     at: float = 0.0
+    bulk: int = 0
 
 
 class Job(Struct, kw_only=True):

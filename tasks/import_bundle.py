@@ -335,4 +335,5 @@ def _region(line: bundle.RegionLine, ids: NewIds) -> Region:
         author=line.author,
         created_at=line.created_at,
         updated_at=line.updated_at,
+        attributes=line.attributes,
     )

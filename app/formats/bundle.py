@@ -15,7 +15,7 @@ nothing is rounded on the way.
 | `region` | class, geometry, track, certificate |
 
 A point is [x, y], [x, y, label] or [x, y, label, r] (label 1, r 0 where left out); a ring of an outline is
-flat: [x1, y1, x2, y2, …].
+flat: [x, y, dx, dy, dx, dy, …], each point as the step from the one before.
 
 A bundle file is this text alone (`.jsonl`), or a zip of `project.jsonl` and the frames' images under
 `assets/<asset id>/{frames,thumbs}/`. Masks and label maps are never in it: they follow from it.
@@ -49,6 +49,7 @@ from app.formats.bundle_lines import (
     geometry_of,
     header,
     region_line,
+    ring_of,
     template_of,
     track_line,
 )
@@ -317,6 +318,5 @@ def _geometry(line: RegionLine, width: int, height: int) -> None:
     for ring in line.outline or ():
         if len(ring) < 6 or len(ring) % 2:
             raise Refused("has an outline with a ring of fewer than three points (x, y).")
-        inside = all(0 <= v <= width for v in ring[::2]) and all(0 <= v <= height for v in ring[1::2])
-        if not inside:
+        if not all(0 <= x <= width and 0 <= y <= height for x, y in ring_of(ring)):
             raise Refused(f"has an outline that leaves its frame of {width} × {height} px.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct, field
@@ -11,6 +12,7 @@ from app.models import (
     QUANTUM,
     Asset,
     AssetState,
+    AttributeDef,
     Certificate,
     ClassDef,
     ClassTemplate,
@@ -21,6 +23,7 @@ from app.models import (
     FrameState,
     Geometry,
     Id,
+    MappingRule,
     Name,
     Point,
     Project,
@@ -32,7 +35,7 @@ from app.models import (
     quantise,
 )
 
-VERSION = 1
+VERSION = 2
 
 S = TypeVar("S", bound=Struct)
 NOT_PLAIN = re.compile(r"[/\\\x00-\x1f\x7f]")
@@ -59,12 +62,14 @@ class ClassLine(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=
     parent: int | None = None
     shortcut: Annotated[str, Meta(max_length=1)] = ""
     value: Annotated[int, Meta(ge=0, le=65535)] | None = None
+    attributes: Annotated[list[AttributeDef], Meta(max_length=50)] = field(default_factory=list)
 
 
-class TemplateLine(Struct, kw_only=True, forbid_unknown_fields=True):
+class TemplateLine(Struct, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     id: Id
     name: Name
     classes: list[ClassLine] = field(default_factory=list)
+    rules: Annotated[list[MappingRule], Meta(max_length=5000)] = field(default_factory=list)
 
 
 class ProjectLine(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -120,9 +125,12 @@ class FrameLine(_Base, tag="frame", kw_only=True):
     file: str
     thumb: str
     state: FrameState = "todo"
+    name: Annotated[str, Meta(max_length=300)] = ""
 
 
 class RegionLine(_Base, tag="region"):
+    """`outline`: rings as [x, y, dx, dy, dx, dy, …], each point as the step from the one before."""
+
     id: Id
     frame: FrameId
     class_id: int
@@ -137,6 +145,9 @@ class RegionLine(_Base, tag="region"):
     author: Annotated[str, Meta(max_length=200)] = ""
     created_at: Time = 0.0
     updated_at: Time = 0.0
+    attributes: dict[
+        Annotated[str, Meta(min_length=1, max_length=60)], Annotated[str, Meta(max_length=500)]
+    ] = field(default_factory=dict)
 
 
 Line = Header | AssetLine | TrackLine | FrameLine | RegionLine
@@ -158,6 +169,7 @@ def header(project: Project, template: ClassTemplate) -> Header:
             id=template.id,
             name=template.name,
             classes=[_shared(known, ClassLine) for known in template.classes],
+            rules=template.rules,
         ),
     )
 
@@ -190,10 +202,35 @@ def region_line(region: Region) -> RegionLine:
         points=[_point(point) for point in geometry.points],
         box=geometry.box,
         text=geometry.text,
-        outline=None
-        if geometry.outline is None
-        else [[v for point in ring for v in point] for ring in geometry.outline],
+        outline=None if geometry.outline is None else [steps_of(ring) for ring in geometry.outline],
     )
+
+
+def steps_of(ring: Sequence[tuple[float, float]]) -> list[float]:
+    """A ring as [x, y, dx, dy, …]: half the characters, and a moved point changes two steps, not all.
+
+    Exact for coordinates at the quantum: sums and differences of 1/64 px are exact in floats.
+    """
+    out: list[float] = []
+    last_x = last_y = 0.0
+    for x, y in ring:
+        out += (_short(x - last_x), _short(y - last_y))
+        last_x, last_y = x, y
+    return out
+
+
+def ring_of(steps: Sequence[float]) -> list[tuple[float, float]]:
+    """The ring that `steps_of` wrote."""
+    ring: list[tuple[float, float]] = []
+    x = y = 0.0
+    for dx, dy in zip(steps[::2], steps[1::2], strict=True):
+        x, y = x + dx, y + dy
+        ring.append((x, y))
+    return ring
+
+
+def _short(value: float) -> float:
+    return int(value) if value == int(value) else value
 
 
 def _point(point: Point) -> list[float]:
@@ -221,7 +258,7 @@ def geometry_of(line: RegionLine) -> Geometry:
     ]
     outline = None
     if line.outline is not None:
-        outline = [list(zip(ring[::2], ring[1::2], strict=True)) for ring in line.outline]
+        outline = [ring_of(ring) for ring in line.outline]
     return quantise(Geometry(points=points, box=line.box, text=line.text, outline=outline))
 
 
@@ -229,4 +266,6 @@ def template_of(line: Header, id: str, now: float) -> ClassTemplate:
     """The class template of a bundle as a row of its own."""
     classes = [_shared(known, ClassDef) for known in line.class_template.classes]
     name = line.class_template.name
-    return ClassTemplate(id=id, name=name, classes=classes, created_at=now, updated_at=now)
+    return ClassTemplate(
+        id=id, name=name, classes=classes, rules=line.class_template.rules, created_at=now, updated_at=now
+    )

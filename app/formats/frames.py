@@ -46,6 +46,7 @@ class FrameRecord(Struct, kw_only=True):
     file: str
     thumb: str
     bytes: int
+    name: str = ""
 
 
 class Picture(Protocol):
@@ -142,14 +143,16 @@ class FrameWriter:
         for name in ("frames", "thumbs"):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
-    def put(self, source_index: int, pts: float | None, picture: Picture, frame_bytes: int) -> None:
+    def put(
+        self, source_index: int, pts: float | None, picture: Picture, frame_bytes: int, name: str = ""
+    ) -> None:
         """Take the next frame. `frame_bytes` (its size decoded) bounds how many wait at once."""
         index, self.index = self.index, self.index + 1
         if index >= self.limit:
             raise Refused(f"The source has more than {self.limit} frames at this sampling; choose fewer.")
         if index < self.kept:
             return
-        self._waiting.append(self._pool.submit(self._write, index, source_index, pts, picture))
+        self._waiting.append(self._pool.submit(self._write, index, source_index, pts, picture, name))
         room = max(ENCODERS + 1, min(12, IN_FLIGHT_BYTES // max(1, 3 * frame_bytes)))
         while len(self._waiting) >= room or (self._waiting and self._waiting[0].done()):
             self._hand_on()
@@ -168,7 +171,9 @@ class FrameWriter:
         self.emit(self._waiting.popleft().result())
         self.emitted += 1
 
-    def _write(self, index: int, source_index: int, pts: float | None, picture: Picture) -> FrameRecord:
+    def _write(
+        self, index: int, source_index: int, pts: float | None, picture: Picture, source_name: str
+    ) -> FrameRecord:
         image = picture(self.fit)
         data = encode(image, self.form, self.quality)
         name = f"{index:06d}"
@@ -186,6 +191,7 @@ class FrameWriter:
             file=file,
             thumb=thumb,
             bytes=len(data),
+            name=source_name,
         )
 
 

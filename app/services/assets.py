@@ -269,6 +269,7 @@ def on_frames(cur: db.Cursor, job: Job, records: list[dict[str, Any]]) -> None:
                 hash=r["hash"],
                 file=r["file"],
                 thumb=r["thumb"],
+                name=r.get("name", ""),
             )
             for r in records
         ],

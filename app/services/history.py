@@ -14,6 +14,7 @@ from app import store as db
 from app.errors import Conflict, NotFound
 from app.i18n import gettext as _
 from app.models import Asset, Change, ClassTemplate, Edit, Frame, Project, Region, Track, as_raw, new_id
+from app.services import bulk_edits
 from app.services.context import Context
 from app.services.views import EditView
 
@@ -59,6 +60,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "change-class": ("Gave the region its earlier class.", "Gave the region the class {label} again."),
     "delete-region": ("Brought the region {label} back.", "Deleted the region {label} again."),
     "set-frame-state": ("Set the frame back to what it was.", "Set the frame to {label} again."),
+    "import-labels": ("Took the import {label} back.", "Imported {label} again."),
     "change-project": ("Took the change of the project back.", "Changed the project again."),
 }
 """Kind of edit → what undoing and what redoing it did, as sentences."""
@@ -79,8 +81,12 @@ def record(
     frame_id: str | None,
     changes: list[Change],
     target: str | None = None,
+    bulk: int = 0,
 ) -> Edit:
-    """Append an edit in the transaction of the change itself. A repeated `op_id` answers with the first edit."""
+    """Append an edit in the transaction of the change itself. A repeated `op_id` answers with the first edit.
+
+    `bulk`: how many changes `db.bulk` holds for the edit `op_id` beside `changes`.
+    """
     known = db.edits.by_id(cur, op_id)
     if known is not None:
         return known
@@ -95,6 +101,7 @@ def record(
             frame_id=frame_id,
             target=target,
             changes=changes,
+            bulk=bulk,
         ),
     )
 
@@ -156,7 +163,11 @@ def _apply(ctx: Context, project_id: str, actor: str, op_id: str | None, kind: s
             raise NotFound(f"There is nothing of yours to {kind}.")
         wanted = [_reverse(c) for c in reversed(target.changes)] if kind == "undo" else target.changes
         last = db.edits.last_of_target(cur, target.id) or target
+        if target.bulk and kind == "undo":
+            bulk_edits.apply(cur, target, backwards=True)
         changes = [_put(cur, change, _revision_of(last, change)) for change in wanted]
+        if target.bulk and kind == "redo":
+            bulk_edits.apply(cur, target, backwards=False)
         edit = record(
             cur,
             project_id=project_id,

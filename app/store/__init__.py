@@ -2,6 +2,7 @@
 
 from app.store import (
     assets,
+    bulk,
     class_templates,
     edits,
     frames,
@@ -19,6 +20,7 @@ __all__ = [
     "Cursor",
     "Store",
     "assets",
+    "bulk",
     "class_templates",
     "edits",
     "frames",

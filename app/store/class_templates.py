@@ -11,22 +11,22 @@ from app.errors import NotFound
 from app.models import ClassTemplate
 from app.store.cursor import Codec, Cursor, changed_meanwhile
 
-CODEC = Codec(ClassTemplate, "classes")
+CODEC = Codec(ClassTemplate, "classes", "rules")
 
 INSERT = """
-insert into class_template (id, name, classes, revision, created_at, updated_at, trashed_at)
-values ($id, $name, $classes, $revision, $created_at, $updated_at, $trashed_at)
+insert into class_template (id, name, classes, revision, created_at, updated_at, trashed_at, rules)
+values ($id, $name, $classes, $revision, $created_at, $updated_at, $trashed_at, $rules)
 """
 GET = """
-select id, name, classes, revision, created_at, updated_at, trashed_at from class_template where id = $id
+select id, name, classes, revision, created_at, updated_at, trashed_at, rules from class_template where id = $id
 """
 LISTING = """
-select id, name, classes, revision, created_at, updated_at, trashed_at
+select id, name, classes, revision, created_at, updated_at, trashed_at, rules
 from class_template where (trashed_at is not null) = $trashed
 order by created_at, id
 """
 UPDATE = """
-update class_template set name = $name, classes = $classes, updated_at = $updated_at,
+update class_template set name = $name, classes = $classes, rules = $rules, updated_at = $updated_at,
     trashed_at = $trashed_at,
     revision = revision + 1
 where id = $id and ($expected::integer is null or revision = $expected)

@@ -12,17 +12,18 @@ from app.store.cursor import Codec, Cursor
 CODEC = Codec(Edit, "changes")
 
 APPEND = """
-insert into edit (seq, id, project_id, actor, kind, label, frame_id, target, changes, reversible, "at")
+insert into edit (seq, id, project_id, actor, kind, label, frame_id, target, changes, reversible, "at",
+    bulk)
 values ((select coalesce(max(seq), 0) + 1 from edit), $id, $project_id, $actor, $kind, $label, $frame_id,
     $target,
-    $changes, $reversible, $at)
+    $changes, $reversible, $at, $bulk)
 returning seq
 """
 BY_ID = """
-select seq, id, project_id, actor, kind, label, frame_id, target, changes, "at" from edit where id = $id
+select seq, id, project_id, actor, kind, label, frame_id, target, changes, "at", bulk from edit where id = $id
 """
 HISTORY = """
-select seq, id, project_id, actor, kind, label, frame_id, target, changes, "at"
+select seq, id, project_id, actor, kind, label, frame_id, target, changes, "at", bulk
 from edit
 where project_id = $project_id
   and ($before::bigint is null or seq < $before)
@@ -30,7 +31,7 @@ where project_id = $project_id
 order by seq desc limit $limit
 """
 LAST_OF_TARGET = """
-select seq, id, project_id, actor, kind, label, frame_id, target, changes, "at"
+select seq, id, project_id, actor, kind, label, frame_id, target, changes, "at", bulk
 from edit where target = $target order by seq desc limit 1
 """
 # An edit is undone when the latest entry that targets it is an undo.
@@ -61,7 +62,7 @@ def append(cur: Cursor, edit: Edit) -> Edit:
     edit = replace(edit, at=edit.at or time.time())
     params = CODEC.params(edit)
     del params["seq"]
-    row = cur.one(APPEND, **params, reversible=bool(edit.changes))
+    row = cur.one(APPEND, **params, reversible=bool(edit.changes) or edit.bulk > 0)
     assert row is not None
     return replace(edit, seq=row[0])
 

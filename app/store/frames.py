@@ -13,29 +13,31 @@ from app.store.cursor import Codec, Cursor, changed_meanwhile
 CODEC = Codec(Frame)
 
 UPSERT_MANY = """
-insert into frame (id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision)
+insert into frame (id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision,
+    name)
 select unnest($id::varchar[]), unnest($asset_id::varchar[]), unnest($index::integer[]),
     unnest($source_index::bigint[]), unnest($pts::double[]), unnest($width::integer[]),
         unnest($height::integer[]),
     unnest($hash::varchar[]), unnest($file::varchar[]), unnest($thumb::varchar[]), unnest($state::varchar[]),
-    unnest($revision::integer[])
+    unnest($revision::integer[]), unnest($name::varchar[])
 on conflict (id) do update set source_index = excluded.source_index, pts = excluded.pts,
     width = excluded.width,
-    height = excluded.height, hash = excluded.hash, file = excluded.file, thumb = excluded.thumb
+    height = excluded.height, hash = excluded.hash, file = excluded.file, thumb = excluded.thumb,
+    name = excluded.name
 """
 GET = """
-select id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision
+select id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision, name
 from frame where id = $id
 """
 PAGE = """
-select id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision
+select id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision, name
 from frame where asset_id = $asset_id and index >= $start and index < $start + $limit
 order by index
 """
 COUNT = "select count(*) from frame where asset_id = $asset_id"
 UPDATE = """
 update frame set source_index = $source_index, pts = $pts, width = $width, height = $height, hash = $hash,
-    file = $file, thumb = $thumb, state = $state, revision = revision + 1
+    file = $file, thumb = $thumb, name = $name, state = $state, revision = revision + 1
 where id = $id and ($expected::integer is null or revision = $expected)
 returning revision
 """

@@ -22,6 +22,7 @@ COUNTS = {
     "class_template_revision": "select count(*) from class_template_revision",
     "track": "select count(*) from track",
     "edit": "select count(*) from edit",
+    "bulk_change": "select count(*) from bulk_change",
     "job": "select count(*) from job",
 }
 WORDS = {
@@ -33,6 +34,7 @@ WORDS = {
     "class_template_revision": ("class template revision", "class template revisions"),
     "track": ("track", "tracks"),
     "edit": ("edit of the history", "edits of the history"),
+    "bulk_change": ("change of a large edit", "changes of large edits"),
     "job": ("job", "jobs"),
 }
 ADVICE = "Nothing was changed. Restore a backup, or accept the loss."

@@ -12,53 +12,82 @@ from app.errors import NotFound
 from app.models import Certificate, Region
 from app.store.cursor import Codec, Cursor, changed_meanwhile
 
-CODEC = Codec(Region, "geometry", "certificate")
+CODEC = Codec(Region, "geometry", "certificate", "attributes")
 BATCH = 5000
 
 INSERT = """
 insert into region (id, frame_id, asset_id, frame_index, class_id, geometry, track_id, anchor, certificate,
-    certified, area, author, revision, created_at, updated_at)
+    certified, area, author, revision, created_at, updated_at,
+    attributes)
 values ($id, $frame_id, left($frame_id, 24), substr($frame_id, 26)::integer, $class_id, $geometry, $track_id,
-    $anchor, $certificate, $certified, $area, $author, $revision, $created_at, $updated_at)
+    $anchor, $certificate, $certified, $area, $author, $revision, $created_at, $updated_at, $attributes)
 """
 INSERT_MANY = """
 insert into region (id, frame_id, asset_id, frame_index, class_id, geometry, track_id, anchor, certificate,
-    certified, area, author, revision, created_at, updated_at)
+    certified, area, author, revision, created_at, updated_at,
+    attributes)
 select id, frame_id, left(frame_id, 24), substr(frame_id, 26)::integer, class_id, geometry, track_id, anchor,
-    certificate, certified, area, author, revision, created_at, updated_at
+    certificate, certified, area, author, revision, created_at, updated_at, attributes
 from (select unnest($id::varchar[]) as id, unnest($frame_id::varchar[]) as frame_id,
         unnest($class_id::integer[]) as class_id, unnest($geometry::varchar[]) as geometry,
         unnest($track_id::varchar[]) as track_id, unnest($anchor::boolean[]) as anchor,
         unnest($certificate::varchar[]) as certificate, unnest($certified::boolean[]) as certified,
         unnest($area::bigint[]) as area, unnest($author::varchar[]) as author,
         unnest($revision::integer[]) as revision, unnest($created_at::double[]) as created_at,
-        unnest($updated_at::double[]) as updated_at)
+        unnest($updated_at::double[]) as updated_at, unnest($attributes::varchar[]) as attributes)
 """
 GET = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
-    updated_at
+    updated_at, attributes
 from region where id = $id
 """
 OF_FRAME = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
-    updated_at
+    updated_at, attributes
 from region where frame_id = $frame_id
 order by created_at, id
 """
 OF_ASSET = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
-    updated_at
+    updated_at, attributes
 from region where asset_id = $asset_id and frame_index >= $start and frame_index < $stop
 order by frame_index, created_at, id
 """
 UPDATE = """
 update region set class_id = $class_id, geometry = $geometry, track_id = $track_id, anchor = $anchor,
-    certificate = $certificate, certified = $certified, area = $area, author = $author,
+    certificate = $certificate, certified = $certified, area = $area, author = $author, attributes = $attributes,
     updated_at = $updated_at, revision = revision + 1
 where id = $id and ($expected::integer is null or revision = $expected)
 returning revision
 """
+FIND_MANY = """
+select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
+    updated_at, attributes
+from region where id in (select unnest($ids::varchar[]))
+"""
+UPDATE_MANY = """
+update region set class_id = new.class_id, geometry = new.geometry, track_id = new.track_id,
+    anchor = new.anchor, certificate = new.certificate, certified = new.certified, area = new.area,
+    author = new.author, attributes = new.attributes, updated_at = new.updated_at, revision = new.revision
+from (select unnest($id::varchar[]) as id, unnest($class_id::integer[]) as class_id,
+        unnest($geometry::varchar[]) as geometry, unnest($track_id::varchar[]) as track_id,
+        unnest($anchor::boolean[]) as anchor, unnest($certificate::varchar[]) as certificate,
+        unnest($certified::boolean[]) as certified, unnest($area::bigint[]) as area,
+        unnest($author::varchar[]) as author, unnest($attributes::varchar[]) as attributes,
+        unnest($updated_at::double[]) as updated_at, unnest($revision::integer[]) as revision) as new
+where region.id = new.id
+"""
 DELETE = "delete from region where id = $id"
+DELETE_MANY = "delete from region where id in (select unnest($ids::varchar[]))"
+OF_CLASS = """
+select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
+    updated_at, attributes
+from region
+where class_id = $class_id and id > $after and asset_id in (
+    select asset.id from asset join project on project.id = asset.project_id
+    where project.class_template_id = $class_template_id)
+order by id limit $limit
+"""
 COUNTS_BY_CLASS = """
 select class_id, count(*) from region where frame_id = $frame_id group by class_id order by class_id
 """
@@ -134,6 +163,38 @@ def update(cur: Cursor, region: Region, expected_revision: int | None = None) ->
     if row is None:
         raise changed_meanwhile("The region", expected_revision, get(cur, region.id).revision)
     return replace(region, revision=row[0])
+
+
+def find_many(cur: Cursor, ids: Sequence[str]) -> dict[str, Region]:
+    """Those of the regions that exist, by id."""
+    return {region.id: region for region in CODEC.rows(cur.all(FIND_MANY, ids=list(ids)))}
+
+
+def update_many(cur: Cursor, regions: Sequence[Region]) -> list[Region]:
+    """Store every field of many regions, each with its revision one higher. The caller compared them before."""
+    now = time.time()
+    stored = [replace(region, updated_at=now, revision=region.revision + 1) for region in regions]
+    for start in range(0, len(stored), BATCH):
+        batch = stored[start : start + BATCH]
+        columns = CODEC.columns(batch)
+        for unused in ("frame_id", "created_at"):
+            del columns[unused]
+        cur.run(UPDATE_MANY, **columns, certified=[_certified(region.certificate) for region in batch])
+    return stored
+
+
+def delete_many(cur: Cursor, ids: Sequence[str]) -> None:
+    for start in range(0, len(ids), BATCH):
+        cur.run(DELETE_MANY, ids=list(ids[start : start + BATCH]))
+
+
+def of_class(
+    cur: Cursor, class_template_id: str, class_id: int, *, after: str = "", limit: int
+) -> list[Region]:
+    """Regions of a class in all projects that use the class template, by id, from behind `after` on."""
+    return CODEC.rows(
+        cur.all(OF_CLASS, class_template_id=class_template_id, class_id=class_id, after=after, limit=limit)
+    )
 
 
 def delete(cur: Cursor, id: str) -> Region:

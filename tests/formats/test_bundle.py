@@ -122,7 +122,7 @@ def test_lines_are_canonical() -> None:
     keys = list(json.loads(line))
     assert keys == sorted(keys)
     assert '"points":[[1.5,2,1,3.25],[4,5.015625,0],[8,9]]' in line
-    assert '"outline":[[0,0,10.5,0,10,10]]' in line
+    assert '"outline":[[0,0,10.5,0,-0.5,10]]' in line
     assert "项目" in bundle.encode(bundle.header(PROJECT, TEMPLATE)).decode()
 
 
@@ -154,7 +154,7 @@ def test_unfinished_extraction_is_written_as_partial() -> None:
 
 
 HOSTILE = [
-    ({1: {"version": 2}}, "Line 1 .*format version 2"),
+    ({1: {"version": 9}}, "Line 1 .*format version 9"),
     ({1: {"type": "region"}}, "Line 1 .*not the header"),
     ({1: {"quantum": "x"}}, "Line 1 .*does not fit the format"),
     ({2: {"stem": "../../etc/passwd"}}, "Line 2 .*plain file name"),

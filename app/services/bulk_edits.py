@@ -1,0 +1,90 @@
+"""Edits of thousands of regions: recorded, undone and redone a batch at a time, in the transaction of the edit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+
+import msgspec
+from msgspec.structs import replace
+
+from app import store as db
+from app.errors import Conflict
+from app.models import Change, Edit, Region, as_raw
+
+BATCH = 2000
+_decode: Callable[[bytes | msgspec.Raw], Region | None] = msgspec.json.Decoder(Region | None).decode
+
+
+class Recorder:
+    """Applies changes of regions and keeps them for the edit `edit_id`, which is recorded at the end."""
+
+    def __init__(self, cur: db.Cursor, edit_id: str) -> None:
+        self._cur = cur
+        self._edit_id = edit_id
+        self.count = 0
+
+    def insert(self, regions: Sequence[Region]) -> None:
+        stored = db.regions.insert_many(self._cur, regions)
+        self._keep([_change(None, region) for region in stored])
+
+    def delete(self, regions: Sequence[Region]) -> None:
+        db.regions.delete_many(self._cur, [region.id for region in regions])
+        self._keep([_change(region, None) for region in regions])
+
+    def update(self, before: Sequence[Region], after: Sequence[Region]) -> None:
+        """`after[i]` replaces `before[i]`, which is the stored row."""
+        stored = db.regions.update_many(self._cur, after)
+        self._keep([_change(old, new) for old, new in zip(before, stored, strict=True)])
+
+    def _keep(self, changes: list[Change]) -> None:
+        self.count = db.bulk.add(self._cur, self._edit_id, self.count, changes)
+
+
+def apply(cur: db.Cursor, edit: Edit, *, backwards: bool) -> None:
+    """Take the bulk changes of an edit back, or make them again. Raises Conflict when a region was changed since."""
+    for changes in db.bulk.batches(cur, edit.id, edit.bulk, backwards=backwards):
+        pairs = [(_decode(change.before), _decode(change.after)) for change in changes]
+        if backwards:
+            pairs = [(after, before) for before, after in pairs]
+        _apply(cur, pairs)
+
+
+def _apply(cur: db.Cursor, pairs: list[tuple[Region | None, Region | None]]) -> None:
+    current = db.regions.find_many(cur, [(old or new).id for old, new in pairs if (old or new) is not None])  # pyright: ignore[reportOptionalMemberAccess]
+    gone, made, changed = [], [], []
+    for old, new in pairs:
+        now = current.get(old.id if old is not None else new.id if new is not None else "")
+        if not _same(now, old):
+            raise Conflict(
+                "A region of this edit was changed since. Take that change back first, or delete the region.",
+                table="region",
+                id=(now or old or new).id,  # pyright: ignore[reportOptionalMemberAccess]
+            )
+        if new is None:
+            gone.append(old)
+        elif now is None:
+            # Counted on from what it was, so that a page that still shows the old one is refused.
+            made.append(replace(new, revision=new.revision + 2))
+        else:
+            changed.append(replace(new, revision=now.revision))
+    db.regions.delete_many(cur, [region.id for region in gone])
+    db.regions.insert_many(cur, made)
+    db.regions.update_many(cur, changed)
+
+
+def in_batches(regions: Iterable[Region]) -> Iterator[list[Region]]:
+    rest = iter(regions)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _change(before: Region | None, after: Region | None) -> Change:
+    id = after.id if after is not None else before.id if before is not None else ""
+    return Change(table="region", id=id, before=as_raw(before), after=as_raw(after))
+
+
+def _same(a: Region | None, b: Region | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return replace(a, revision=0, updated_at=0.0) == replace(b, revision=0, updated_at=0.0)

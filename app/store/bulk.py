@@ -1,0 +1,54 @@
+"""The changes of edits that touch thousands of rows, numbered from 0, read a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from app.models import Change
+from app.store.cursor import Cursor
+
+BATCH = 2000
+
+INSERT = """
+insert into bulk_change (edit_id, number, "table", id, before, after)
+select $edit_id, unnest($number::bigint[]), unnest($table::varchar[]), unnest($id::varchar[]),
+    unnest($before::varchar[]), unnest($after::varchar[])
+"""
+PAGE = """
+select "table", id, before, after from bulk_change
+where edit_id = $edit_id and number >= $start and number < $stop order by number
+"""
+
+
+def add(cur: Cursor, edit_id: str, start: int, changes: Sequence[Change]) -> int:
+    """Append changes as the numbers from `start` on; returns the next free number."""
+    if changes:
+        cur.run(
+            INSERT,
+            edit_id=edit_id,
+            number=list(range(start, start + len(changes))),
+            table=[change.table for change in changes],
+            id=[change.id for change in changes],
+            before=[bytes(change.before).decode() for change in changes],
+            after=[bytes(change.after).decode() for change in changes],
+        )
+    return start + len(changes)
+
+
+def batches(cur: Cursor, edit_id: str, count: int, *, backwards: bool = False) -> Iterator[list[Change]]:
+    """The `count` changes of an edit in batches; `backwards` from the last to the first."""
+    starts = range(0, count, BATCH)
+    for start in reversed(starts) if backwards else starts:
+        rows = cur.all(PAGE, edit_id=edit_id, start=start, stop=start + BATCH)
+        changes = [
+            Change(
+                table=table,
+                id=id,
+                before=msgspec.Raw(before.encode()),
+                after=msgspec.Raw(after.encode()),
+            )
+            for table, id, before, after in rows
+        ]
+        yield changes[::-1] if backwards else changes
