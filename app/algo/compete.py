@@ -22,7 +22,7 @@ from app.models import Geometry
 
 REACH = 0.95
 """Share of a point's reach that is taken for granted as its region's."""
-VERSION = "compete-2"
+VERSION = "compete-3"
 """Changes whenever the same points would render to other pixels: part of the mask cache's key."""
 
 _OUTSIDE = 1 << 14
@@ -81,7 +81,7 @@ def render_points(image: np.ndarray | PreparedFrame, regions: Sequence[RegionSee
     for index, region in enumerate(regions):
         if region.box is not None:
             inside = np.zeros(prepared.shape, bool)
-            x0, y0, x1, y1 = _pixel_box(region.box, prepared.shape)
+            x0, y0, x1, y1 = pixel_box(region.box, prepared.shape)
             inside[y0:y1, x0:x1] = True
             grown[(grown == index + 1) & ~inside] = 0
     _honour(grown, regions)
@@ -139,7 +139,7 @@ def flood(prepared: PreparedFrame, markers: np.ndarray) -> np.ndarray:
     grown = markers.copy()
     if min(markers.shape) < 3:
         # cv2.watershed takes the frame's rim for granted: nothing is left inside a frame this thin.
-        return _nearest(grown)
+        return nearest_settled(grown)
     cv2.watershed(prepared.smooth, grown)
     # The rim of the frame is cut off even where a seed lies on it.
     rim = np.zeros(markers.shape, bool)
@@ -147,7 +147,7 @@ def flood(prepared: PreparedFrame, markers: np.ndarray) -> np.ndarray:
     seeded = rim & (markers > 0)
     grown[seeded] = markers[seeded]
     _settle_ridge(grown, prepared.smooth)
-    return _nearest(grown)
+    return nearest_settled(grown)
 
 
 @lru_cache(maxsize=512)
@@ -158,8 +158,8 @@ def _disc(reach64: int) -> np.ndarray:
     return x * x + y * y <= radius * radius
 
 
-def _nearest(grown: np.ndarray) -> np.ndarray:
-    """Pixels still open (<= 0) take the value of the nearest settled one."""
+def nearest_settled(grown: np.ndarray) -> np.ndarray:
+    """(H, W) int32 whose open pixels (<= 0) take the value of the nearest settled one."""
     ridge = grown <= 0
     if not ridge.any() or ridge.all():
         return grown
@@ -201,7 +201,8 @@ def _settle_ridge(grown: np.ndarray, smooth: np.ndarray) -> None:
     grown[rows, columns] = value
 
 
-def _pixel_box(box: tuple[float, float, float, float], shape: tuple[int, int]) -> Box:
+def pixel_box(box: tuple[float, float, float, float], shape: tuple[int, int]) -> Box:
+    """The pixels of an (H, W) frame that a prompt's box touches, as (x0, y0, x1, y1)."""
     height, width = shape
     x0, y0, x1, y1 = (min(max(v, -_OUTSIDE), _OUTSIDE) for v in box)
     return (

@@ -1,4 +1,5 @@
-"""The regions of a frame become one winner map: outlines exactly, the others by an engine, fused by priority.
+"""The regions of a frame become one winner map: all points compete in an engine, outlines are exact, priority
+fuses.
 
 Worker and consumer render with this module, so that what is seen and what is exported are the same pixels.
 """
@@ -7,13 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 from scipy.ndimage import find_objects
 
-from app.algo.compete import PreparedFrame, RegionSeeds, prepare_compete, render_points, seeds_of
-from app.algo.fuse import Layer, fuse_regions
+from app.algo.compete import (
+    PreparedFrame,
+    RegionSeeds,
+    nearest_settled,
+    pixel_box,
+    prepare_compete,
+    render_points,
+    seeds_of,
+)
+from app.algo.fuse import Box, Layer, fuse_regions, union_box
 from app.algo.outline import rasterise
 from app.errors import Refused
 from app.models import Geometry
@@ -30,6 +39,15 @@ class Claims(Protocol):
     def order(self) -> int: ...
     @property
     def geometry(self) -> Geometry: ...
+
+
+class Prompts(Protocol):
+    """The box and the points, (n, 4) rows (x, y, label, r), that an engine was asked with."""
+
+    @property
+    def points(self) -> np.ndarray: ...
+    @property
+    def box(self) -> tuple[float, float, float, float] | None: ...
 
 
 class Crop(NamedTuple):
@@ -79,8 +97,8 @@ def winner_map(frame: np.ndarray | PreparedFrame, regions: Sequence[Claims]) -> 
     """Who won each pixel by the `classic` engine: (H, W) uint16 of the position in `regions` + 1, 0
     unlabelled.
 
-    `frame`: (H, W, 3) uint8 RGB, or what `prepare_compete` made of it. The regions without an outline compete
-    for the pixels; outlines are exact; then priority and order decide.
+    `frame`: (H, W, 3) uint8 RGB, or what `prepare_compete` made of it. The points of all regions compete for
+    the pixels; outlines are exact; then priority and order decide.
     """
     prepared = frame if isinstance(frame, PreparedFrame) else prepare_compete(frame)
 
@@ -91,28 +109,153 @@ def winner_map(frame: np.ndarray | PreparedFrame, regions: Sequence[Claims]) -> 
 
 
 def winner_map_with(
-    draw: Callable[[Sequence[C]], list[Crop]], shape: tuple[int, int], regions: Sequence[C]
+    draw: Callable[[Sequence[C]], list[Crop]],
+    shape: tuple[int, int],
+    regions: Sequence[C],
+    *,
+    competes: bool = True,
 ) -> np.ndarray:
     """Who won each pixel: (H, W) uint16 of the position in `regions` + 1, 0 unlabelled.
 
-    `draw`: the engine; all regions without an outline → one crop each. It is not called where every region
-    has an outline. Raises Refused where it answers another number of masks.
+    `draw`, `competes`: as in `region_masks`, whose masks are fused by priority and order here.
     """
-    drawn = [region for region in regions if not region.geometry.outline]
-    crops = draw(drawn) if drawn else []
-    if len(crops) != len(drawn):
-        raise Refused(f"The engine gave {len(crops)} masks for {len(drawn)} regions; report this as a bug.")
-    by_engine = iter(crops)
-    layers = []
-    for region in regions:
-        outline = region.geometry.outline
-        crop = _outlined(outline, shape) if outline else next(by_engine)
-        layers.append(Layer(region.priority, region.order, region.class_id, crop.mask, crop.x0, crop.y0))
+    crops = region_masks(draw, shape, regions, competes=competes)
+    layers = [
+        Layer(region.priority, region.order, region.class_id, crop.mask, crop.x0, crop.y0)
+        for region, crop in zip(regions, crops, strict=True)
+    ]
     return fuse_regions(layers, shape)
 
 
-def _outlined(outline: Sequence[Sequence[tuple[float, float]]], shape: tuple[int, int]) -> Crop:
-    """An outline as a crop around it: painting many small regions must not cost many frames."""
+def region_masks(
+    draw: Callable[[Sequence[C]], list[Crop]],
+    shape: tuple[int, int],
+    regions: Sequence[C],
+    *,
+    competes: bool = True,
+) -> list[Crop]:
+    """The mask of every region of an (H, W) frame in its context, before priorities are looked at.
+
+    `draw`: the engine; regions → one crop each. Where the engine lets regions compete for pixels it draws
+    all that have prompts, so the points of an outlined region hold its neighbours off; the outline then
+    replaces what that region got. Pixels it got outside every outline go to the nearest region without
+    outline, or stay unlabelled where the background is nearer. An engine whose regions do not compete
+    (`competes` False) draws only those without an outline. `draw` is not called where every region has an
+    outline. Raises Refused where it answers another number of masks.
+    """
+    outlines = [outlined(region.geometry, shape) for region in regions]
+    drawn = [
+        index
+        for index, (region, outline) in enumerate(zip(regions, outlines, strict=True))
+        if outline is None or (competes and _has_prompts(region.geometry))
+    ]
+    if all(outlines[index] is not None for index in drawn):
+        drawn = []
+    crops = draw([regions[index] for index in drawn]) if drawn else []
+    if len(crops) != len(drawn):
+        raise Refused(f"The engine gave {len(crops)} masks for {len(drawn)} regions; report this as a bug.")
+    given = [NOTHING] * len(regions)
+    for index, crop in zip(drawn, crops, strict=True):
+        given[index] = crop
+    if len(drawn) == len(regions) and all(outline is None for outline in outlines):
+        return given
+    return settle(given, outlines, shape, [seeds_of(region.geometry) for region in regions])
+
+
+def settle(
+    crops: Sequence[Crop],
+    outlines: Sequence[Crop | None],
+    shape: tuple[int, int],
+    prompts: Sequence[Prompts],
+) -> list[Crop]:
+    """Outlines in the place of what the engine gave their regions, without leaving gaps.
+
+    `crops`: each region's mask by the engine; `outlines`: its rasterised outline or None; `prompts`: its box and
+    negative points hold for the pixels it gains, too.
+    """
+    out = [crop if outline is None else outline for crop, outline in zip(crops, outlines, strict=True)]
+    replaced = [index for index, outline in enumerate(outlines) if outline is not None]
+    box = union_box(*(_box(crops[index]) for index in replaced))
+    if box is None:
+        return out
+    # The pixel nearest to an open one touches an open one: one pixel around them is all that can matter.
+    window = (max(0, box[0] - 1), max(0, box[1] - 1), min(shape[1], box[2] + 1), min(shape[0], box[3] + 1))
+    x0, y0, x1, y1 = window
+    # 0 = open, 1 = background, position + 2 = a region without outline.
+    owner = np.ones((y1 - y0, x1 - x0), np.int32)
+    for index, crop in enumerate(crops):
+        _paint(owner, crop, window, index + 2 if outlines[index] is None else 0)
+    gap = owner == 0
+    if gap.all():
+        return out
+    for index in replaced:
+        _paint(gap, cast(Crop, outlines[index]), window, False)
+    if not gap.any():
+        return out
+    gains = np.where(gap, nearest_settled(owner) - 1, 0)
+    for index, slices in enumerate(find_objects(gains)):
+        if slices is not None:
+            gained = Crop(gains[slices] == index + 1, x0 + slices[1].start, y0 + slices[0].start)
+            out[index] = _joined(out[index], _allowed(gained, prompts[index], shape))
+    return out
+
+
+NOTHING = Crop(np.zeros((0, 0), bool))
+
+
+def _has_prompts(geometry: Geometry) -> bool:
+    return bool(geometry.points) or geometry.box is not None or geometry.text is not None
+
+
+def _box(crop: Crop) -> Box:
+    height, width = crop.mask.shape
+    return (crop.x0, crop.y0, crop.x0 + width, crop.y0 + height)
+
+
+def _paint(out: np.ndarray, crop: Crop, window: Box, value: int) -> None:
+    """Set `value` where the crop is true, in an array that shows the window (x0, y0, x1, y1)."""
+    cx0, cy0, cx1, cy1 = _box(crop)
+    x0, y0, x1, y1 = max(cx0, window[0]), max(cy0, window[1]), min(cx1, window[2]), min(cy1, window[3])
+    if x0 < x1 and y0 < y1:
+        part = crop.mask[y0 - cy0 : y1 - cy0, x0 - cx0 : x1 - cx0]
+        out[y0 - window[1] : y1 - window[1], x0 - window[0] : x1 - window[0]][part] = value
+
+
+def _allowed(gained: Crop, prompts: Prompts, shape: tuple[int, int]) -> Crop:
+    """What a region may gain: nothing outside its box, none of its negative points."""
+    mask = gained.mask
+    if prompts.box is not None:
+        x0, y0, x1, y1 = pixel_box(prompts.box, shape)
+        inside = np.zeros_like(mask)
+        inside[
+            max(0, y0 - gained.y0) : max(0, y1 - gained.y0), max(0, x0 - gained.x0) : max(0, x1 - gained.x0)
+        ] = True
+        mask &= inside
+    for x, y, label, _ in prompts.points.tolist():
+        column, row = int(np.floor(x)) - gained.x0, int(np.floor(y)) - gained.y0
+        if label == 0 and 0 <= column < mask.shape[1] and 0 <= row < mask.shape[0]:
+            mask[row, column] = False
+    return Crop(mask, gained.x0, gained.y0)
+
+
+def _joined(a: Crop, b: Crop) -> Crop:
+    box = union_box(_box(a), _box(b))
+    if box is None:
+        return a
+    mask = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
+    _paint(mask, a, box, True)
+    _paint(mask, b, box, True)
+    return Crop(mask, box[0], box[1])
+
+
+def outlined(geometry: Geometry, shape: tuple[int, int]) -> Crop | None:
+    """The outline of a geometry as a crop around it, None without one.
+
+    Painting many small regions must not cost many frames. Raises Refused for coordinates that are no numbers.
+    """
+    outline = geometry.outline
+    if not outline:
+        return None
     points = np.concatenate([np.asarray(ring, np.float64).reshape(-1, 2) for ring in outline])
     if not np.isfinite(points).all():
         raise Refused("A ring of an outline holds a coordinate that is not a number.")

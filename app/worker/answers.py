@@ -144,13 +144,15 @@ class Answers:
                     raise Refused("The engine finds no object at these points; move one or add another.")
                 mask = masks[0][0]
             yield protocol.Working(allow_s=DISTIL_S)
-            others = [prompt_of(region.geometry) for region in request.regions if not region.geometry.outline]
+            others = [prompt_of(region.geometry) for region in request.regions]
+            outlines = [render.outlined(region.geometry, shape) for region in request.regions]
             prepared = self._prepared_of(engine, request.engine, request.frame, RENDER)
 
             def draw(points: np.ndarray) -> np.ndarray:
                 check()
-                prompt = Prompt(points, geometry.box, geometry.text)
-                return engine.render(prepared, shape, [*others, prompt])[-1].full(shape)
+                prompts = [*others, Prompt(points, geometry.box, geometry.text)]
+                crops = engine.render(prepared, shape, prompts)
+                return render.settle(crops, [*outlines, None], shape, prompts)[-1].full(shape)
 
             def draw_in(box: Box, there: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray] | None:
                 part = engine.window(prepared, box, there)

@@ -37,11 +37,66 @@ def test_regions_without_outline_compete_for_the_pixels_along_the_image() -> Non
     assert (winners[:, 41:] == 2).all()
 
 
-def test_an_outline_is_exact_and_does_not_compete() -> None:
+def test_an_outline_without_points_is_exact_and_does_not_compete() -> None:
     outline = square(30, 10, 50, 20)
     winners = winner_map(two_halves(), [claim((10, 30, 1, 4)), claim(outline=outline, priority=5)])
     assert ((winners == 2) == rasterise(outline, (60, 80))).all()
     assert (winners[winners != 2] == 1).all()
+
+
+def test_the_points_of_an_outlined_region_hold_its_neighbour_off() -> None:
+    image = two_halves()
+    # The outline leaves a rim of its half that nothing covers but the negative point's background.
+    neighbour = claim((10, 30, 1, 4), (60, 5, 0, 2))
+    outlined = claim((70, 40, 1, 4), outline=square(42, 20, 78, 58))
+    winners = winner_map(image, [neighbour, outlined])
+    assert ((winners == 2) == rasterise(square(42, 20, 78, 58), (60, 80))).all()
+    assert (winners[:, :39] == 1).all()
+    assert winners[5, 60] == 0
+
+
+def test_what_an_outline_gives_up_goes_to_the_nearest_neighbour_and_leaves_no_gap() -> None:
+    regions = [
+        claim((10, 30, 1, 4)),
+        claim((70, 50, 1, 4), outline=square(60, 40, 80, 60)),
+        claim((75, 3, 1, 2)),
+    ]
+    winners = winner_map(np.zeros((60, 80, 3), np.uint8), regions)
+    assert winners.all()
+    assert ((winners == 2) == rasterise(square(60, 40, 80, 60), (60, 80))).all()
+    assert winners[25, 78] == 3
+    assert winners[58, 50] == 1
+
+
+def test_what_an_outline_gives_up_goes_to_another_outline_that_covers_it_whatever_its_priority() -> None:
+    regions = [
+        claim((10, 30, 1, 4), priority=9),
+        claim((70, 30, 1, 4), outline=square(60, 20, 80, 40), priority=5),
+        claim(outline=square(40, 0, 60, 60), priority=1),
+    ]
+    winners = winner_map(two_halves(), regions)
+    assert (winners[:, 41:60] == 3).all()
+
+
+def test_a_region_gains_nothing_outside_its_box_or_on_its_negative_points() -> None:
+    regions = [
+        Claim(1, 0, 0, Geometry(points=[Point(x=10, y=30, label=1, r=4)], box=(0, 0, 30, 60))),
+        claim((20, 30, 1, 2), (28.5, 30.5, 1, 0), outline=square(15, 25, 25, 35)),
+        claim((75, 3, 1, 2), (28.5, 30.5, 0, 0)),
+    ]
+    winners = winner_map(np.zeros((60, 80, 3), np.uint8), regions)
+    assert not (winners[:, 30:] == 1).any()
+    assert winners[30, 28] != 3
+
+
+def test_an_engine_whose_regions_do_not_compete_draws_only_those_without_outline() -> None:
+    def draw(drawn: Sequence[Claim]) -> list[Crop]:
+        assert [len(region.geometry.points) for region in drawn] == [2]
+        return [Crop(np.ones((4, 4), bool))]
+
+    regions = [claim((1, 1, 1, 0), outline=square(0, 0, 2, 2), priority=1), claim((3, 3, 1, 0), (0, 0, 0, 0))]
+    winners = winner_map_with(draw, (4, 4), regions, competes=False)
+    assert winners.tolist() == [[1, 1, 2, 2]] * 2 + [[2] * 4] * 2
 
 
 @pytest.mark.parametrize(("priorities", "winner"), [((1, 2), 2), ((2, 1), 1), ((1, 1), 2)])
