@@ -57,8 +57,8 @@ from app.models import frame_id, quantise
 
 __all__ = [
     "AssetLine", "BundleFile", "FrameLine", "Header", "Line", "RegionLine", "TrackLine", "asset_line",
-    "encode", "frame_line", "geometry_of", "header", "quantise", "read", "region_line", "template_of",
-    "track_line",
+    "encode", "frame_line", "geometry_of", "header", "quantise", "read", "read_block", "region_line",
+    "template_of", "track_line",
 ]  # fmt: skip
 
 TEXT_NAME = "project.jsonl"
@@ -122,6 +122,14 @@ def read(file: BinaryIO) -> Iterator[tuple[int, Line]]:
         raise Refused("The bundle is empty.")
 
 
+def read_block(file: BinaryIO, size: int) -> bytes:
+    """Up to `size` bytes of the text. Raises Refused where the zip around it is damaged."""
+    try:
+        return file.read(size)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as exc:
+        raise Refused("The bundle is damaged; copy or download it again.") from exc
+
+
 def _line(file: BinaryIO) -> bytes:
     try:
         return file.readline(MAX_LINE + 1)
@@ -180,6 +188,10 @@ class BundleFile:
             return
         with self._zip.open(TEXT_NAME) as entry:
             yield entry  # pyright: ignore[reportReturnType]
+
+    @property
+    def zipped(self) -> bool:
+        return self._zip is not None
 
     def image(self, name: str) -> bytes:
         """The bytes of an image file of the bundle. Raises Refused: larger than MAX_IMAGE, damaged."""
