@@ -19,6 +19,7 @@ __all__ = [
     "bounding_box",
     "class_masks",
     "components",
+    "compress_counts",
     "decode_rle",
     "encode_rle",
     "exported_values",
@@ -122,9 +123,14 @@ def encode_rle(mask: np.ndarray) -> dict[str, object]:
     """(H, W) bool → COCO compressed RLE `{"size": [H, W], "counts": text}`, the bytes pycocotools writes."""
     height, width = mask.shape
     counts = _run_lengths(np.asarray(mask, bool).ravel(order="F"))
+    return {"size": [int(height), int(width)], "counts": compress_counts(counts)}
+
+
+def compress_counts(counts: np.ndarray) -> str:
+    """Run lengths (n,) int64, zeros first, as COCO's compressed text."""
     deltas = counts.copy()
     deltas[3:] -= counts[1:-2]
-    return {"size": [int(height), int(width)], "counts": _compress(deltas)}
+    return _compress(deltas)
 
 
 def decode_rle(rle: dict[str, object]) -> np.ndarray:
@@ -134,7 +140,10 @@ def decode_rle(rle: dict[str, object]) -> np.ndarray:
     """
     height, width = _size_of(rle)
     counts = _counts_of(rle)
-    if counts.size and (int(counts.min()) < 0 or int(counts.sum()) != height * width):
+    # A single count past the size is caught on its own: sums of huge ones wrap round.
+    if counts.size and (
+        int(counts.min()) < 0 or int(counts.max()) > height * width or int(counts.sum()) != height * width
+    ):
         raise Refused(
             f"The run lengths of a mask cover {int(counts.sum())} pixels but its size {height}×{width} has "
             f"{height * width}; the file is damaged or its size is swapped."
@@ -171,7 +180,7 @@ def _counts_of(rle: dict[str, object]) -> np.ndarray:
         deltas[1::2] = np.cumsum(deltas[1::2])
         deltas[2::2] = np.cumsum(deltas[2::2])
         return deltas
-    if isinstance(counts, list) and all(isinstance(v, int) for v in counts):
+    if isinstance(counts, list) and all(isinstance(v, int) and abs(v) < 2**62 for v in counts):
         return np.asarray(counts, np.int64)
     raise Refused("A mask in run lengths needs counts: a text (compressed) or a list of whole numbers.")
 
