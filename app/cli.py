@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct, structs
 
+from app.formats.out import FORMATS
+
 if TYPE_CHECKING:
     from app.client import Client
     from app.settings import Settings
 
-FORMATS = ("palette-png", "index-png", "colour-png", "overlay-mp4", "bundle")
 BENCHES = ("clicks", "roundtrip", "speed")
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -157,7 +158,7 @@ def label(common: Common, project: str, clicks: Path, as_json: bool) -> None:
 @main.command()
 @shared
 @click.option("--project", required=True, help="Name or id of the project.")
-@click.option("--format", "format", required=True, type=click.Choice(FORMATS))
+@click.option("--format", "format", required=True, type=click.Choice(list(FORMATS)))
 @click.option("--asset", help="Name or id of one asset.  [default: all]")
 @click.option(
     "--out",
@@ -168,11 +169,15 @@ def label(common: Common, project: str, clicks: Path, as_json: bool) -> None:
 @click.option("--unlabelled", type=click.IntRange(0, 65535), help="What unlabelled pixels are written as.")
 @click.option("--all-frames", is_flag=True, help="Write frames without regions too.")
 @click.option("--opacity", type=click.FloatRange(0, 1), help="Of the overlay.")
-@click.option("--media/--no-media", default=None, help="Put the frames' images into the bundle.")
+@click.option("--edges/--no-edges", default=None, help="Draw the borders in the overlay.")
+@click.option("--media/--no-media", default=None, help="Pack the frames' images too.")
+@click.option("--objects", type=click.Choice(["class", "region"]), help="What one annotation stands for.")
+@click.option("--split", help="The name of the part of the data set, such as train.")
+@click.option("--shared-values", is_flag=True, default=None, help="Let classes of one value merge.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def export(common: Common, project: str, out: Path, as_json: bool, **wanted: Any) -> None:
-    """Export label maps, an overlay video or a project bundle."""
+    """Export label maps, a data set in one of many formats, an overlay video or a project bundle."""
     from app.cli_export import export as run
 
     with common.client() as client:

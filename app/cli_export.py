@@ -19,8 +19,10 @@ def export(client: Client, project: str, out: Path, wanted: dict[str, Any], *, a
     body: dict[str, Any] = {"format": wanted["format"], "only_labelled": not wanted["all_frames"]}
     if wanted["asset"]:
         body["asset_id"] = client.asset(card, wanted["asset"])["id"]
-    names = {"unlabelled": "unlabelled_value", "opacity": "opacity", "media": "media"}
-    body |= {key: wanted[name] for name, key in names.items() if wanted[name] is not None}
+    names = ("opacity", "edges", "media", "objects", "split", "shared_values")
+    body |= {name: wanted[name] for name in names if wanted[name] is not None}
+    if wanted["unlabelled"] is not None:
+        body["unlabelled_value"] = wanted["unlabelled"]
     job = client.call("POST", f"/projects/{card['project']['id']}/exports", json=body)
     with bar(_("Exporting"), quiet=as_json) as show:
         job = client.wait(job, show)

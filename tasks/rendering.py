@@ -26,8 +26,8 @@ def read_frame(entry: FrameEntry) -> NDArray[np.uint8]:
     return image
 
 
-def label_map(entry: FrameEntry, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint16]:
-    """The label map of a frame, (H, W) uint16 class ids, 0 = unlabelled.
+def winner_map(entry: FrameEntry, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint16]:
+    """Which region is seen where: (H, W) uint16 of the position in `entry.specs` + 1, 0 = unlabelled.
 
     `image` where it is at hand already; else it is read, but only if a region needs the engine.
     """
@@ -35,10 +35,18 @@ def label_map(entry: FrameEntry, image: NDArray[np.uint8] | None = None) -> NDAr
     if not entry.specs:
         return np.zeros(shape, np.uint16)
     if all(spec.geometry.outline for spec in entry.specs):
-        winners = render.winner_map_with(_no_engine, shape, entry.specs)
-    else:
-        winners = render.winner_map(read_frame(entry) if image is None else image, entry.specs)
+        return render.winner_map_with(_no_engine, shape, entry.specs)
+    return render.winner_map(read_frame(entry) if image is None else image, entry.specs)
+
+
+def classes_of(entry: FrameEntry, winners: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """The label map, (H, W) uint16 class ids, 0 = unlabelled, that belongs to a winner map of the frame."""
     return label_map_of(winners, [(0, 0, spec.class_id, None) for spec in entry.specs])
+
+
+def label_map(entry: FrameEntry, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint16]:
+    """The label map of a frame, as `winner_map` and `classes_of` make it."""
+    return classes_of(entry, winner_map(entry, image))
 
 
 def _no_engine(specs: object) -> list[render.Crop]:

@@ -7,6 +7,7 @@ mix into the result.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,37 +16,34 @@ import msgspec
 
 from app import store as db
 from app.errors import NotFound, Refused
+from app.formats.out import FORMATS, Format
 from app.models import Asset, Frame, Job, Region, new_id
 from app.services import jobs, maps
 from app.services.context import Context
 from app.services.views import NewExport
 
-FORMATS: dict[str, str] = {
-    "palette-png": "Label maps as palette PNG",
-    "index-png": "Label maps as index PNG",
-    "colour-png": "Label maps as colour PNG",
-    "overlay-mp4": "Overlay video (MP4)",
-    "bundle": "Project bundle (JSONL)",
-}
-"""Export format → its title; the page's choices come from here."""
+__all__ = ["FORMATS", "Format", "submit"]
 
-PER_ASSET = {"overlay-mp4"}
 BATCH = 500
+_SPLIT = re.compile(r"[A-Za-z0-9_-]{0,40}")
 
 
 def submit(ctx: Context, project_id: str, wanted: NewExport, *, actor: str) -> Job:
     """Queue an export. Raises Refused for an unknown format or a project with nothing to export."""
-    if wanted.format not in FORMATS:
-        raise Refused(f"There is no export format {wanted.format!r}. Formats: {', '.join(FORMATS)}.")
+    format = FORMATS.get(wanted.format)
+    if format is None:
+        raise Refused(f"There is no export format {wanted.format[:40]!r}. Formats: {', '.join(FORMATS)}.")
     if not 0 <= wanted.opacity <= 1:
         raise Refused("The opacity must lie between 0 and 1.")
     if wanted.unlabelled_value is not None and not 0 <= wanted.unlabelled_value <= 65535:
         raise Refused("The value for unlabelled pixels must lie between 0 and 65535.")
+    if not _SPLIT.fullmatch(wanted.split):
+        raise Refused("The name of the part must be letters, digits, - and _, at most 40 of them.")
     job_id = wanted.id or new_id()
     project, assets = ctx.store.read(lambda cur: _what(cur, project_id, wanted))
     if not any(a.frame_count for a in assets):
         raise Refused("There is no frame to export yet. Import a video first.")
-    if wanted.format in PER_ASSET and len(assets) > 1:
+    if "one-asset" in format.options and len(assets) > 1:
         raise Refused("An overlay video is made of one asset: choose which.")
     ctx.require_space()
     folder = ctx.paths.job(job_id)
@@ -57,7 +55,7 @@ def submit(ctx: Context, project_id: str, wanted: NewExport, *, actor: str) -> J
         ctx,
         "export",
         project_id,
-        f"Export {FORMATS[wanted.format]}: {project.name}",
+        f"Export {format.title}: {project.name}",
         {
             "format": wanted.format,
             "data_dir": str(ctx.paths.data),
@@ -65,9 +63,13 @@ def submit(ctx: Context, project_id: str, wanted: NewExport, *, actor: str) -> J
             "input": str(snapshot),
             "options": {
                 "unlabelled_value": wanted.unlabelled_value,
+                "shared_values": wanted.shared_values,
                 "only_labelled": wanted.only_labelled,
                 "opacity": wanted.opacity,
+                "edges": wanted.edges,
                 "media": wanted.media,
+                "objects": wanted.objects,
+                "split": wanted.split,
             },
         },
         id=job_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
@@ -148,12 +148,20 @@ class MapFile(Struct, kw_only=True):
 
 
 class NewExport(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What to export. `unlabelled_value` is the number written where no region is."""
+    """What to export; `app/formats/out` says which options a format heeds.
+
+    `unlabelled_value` is the number written where no region is; `shared_values`: classes may be written alike
+    and merge; `objects`: what one annotation stands for; `split`: name of the part of the data set.
+    """
 
     format: str
     asset_id: str | None = None
     unlabelled_value: int | None = None
     only_labelled: bool = True
+    shared_values: bool = False
     opacity: float = 0.46
+    edges: bool = True
     media: bool = False
+    objects: Literal["class", "region"] | None = None
+    split: str = ""
     id: str | None = None

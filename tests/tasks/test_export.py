@@ -18,6 +18,7 @@ import pytest
 from app.errors import Cancelled, Refused
 from app.formats import bundle, label_png
 from app.formats.frames import content_hash
+from app.formats.out import FORMATS
 from app.models import (
     Asset,
     ClassDef,
@@ -42,6 +43,7 @@ CLASSES = [
     ClassDef(id=1, name="disc", colour="#d03c2c", priority=1),
     ClassDef(id=2, name="bar", colour="#286ebe", value=9),
 ]
+WRITTEN = [row.id for row in FORMATS.values() if row.module]
 OUTLINE = [[(60.0, 30.0), (84.0, 30.0), (84.0, 60.5), (60.0, 60.0)]]
 
 
@@ -209,7 +211,7 @@ def test_frames_without_regions_can_be_exported_as_unlabelled(world: World) -> N
 
 def test_project_name_cannot_leave_the_export_folder(world: World) -> None:
     _, result = world.export("palette-png")
-    assert [entry["name"] for entry in result["files"]] == ["Ein_Projekt_1_palette-png.zip", "classes.json"]
+    assert [entry["name"] for entry in result["files"]] == ["Ein_Projekt_1_palette-png.zip"]
 
 
 def test_assets_of_one_stem_get_folders_of_their_own(tmp_path: Path) -> None:
@@ -236,20 +238,34 @@ def test_nothing_to_export_is_said(world: World) -> None:
         world.export("palette-png")
 
 
-def test_interrupted_export_keeps_finished_frames_and_ends_with_the_same_zip(world: World) -> None:
-    whole = world.export("palette-png")[1]["files"]
+@pytest.mark.parametrize("format", WRITTEN)
+def test_interrupted_export_goes_on_behind_the_last_finished_frame_and_ends_with_the_same_bytes(
+    world: World, format: str
+) -> None:
+    whole = world.export(format)[1]
     job = world.job()
-    world.snapshot(job / "input.jsonl")
-    kept = world.data / "exports" / job.name / ".frames" / "clip_one_000001.png"
-    kept.parent.mkdir(parents=True)
-    marker = label_png.encode(np.ones((HEIGHT, WIDTH), np.uint16), CLASSES, mode="palette", unlabelled=0)
-    kept.write_bytes(marker)
-    out, result = world.export("palette-png", job)
+    (first, _), (second, _) = world.assets[0][1][1:3]
+    images = [world.data / "assets" / frame.asset_id / frame.file for frame in (first, second)]
+    gone = images[1].rename(images[1].with_suffix(".gone"))
+    with pytest.raises(Refused, match="frame 2"):
+        world.export(format, job)
+    gone.rename(images[1])
+    # Were the first frame rendered again, this would stop it.
+    images[0].unlink()
+    out, result = world.export(format, job)
+    assert result == whole
+    assert [path.name for path in out.iterdir() if path.is_dir()] == []
+    images[1].unlink()
+    assert world.export(format, job)[1] == whole
+
+
+@pytest.mark.parametrize("format", WRITTEN)
+def test_images_are_packed_as_they_were_extracted(world: World, format: str) -> None:
+    out, result = world.export(format, media=True)
+    frame = world.assets[0][1][1][0]
+    image = (world.data / "assets" / frame.asset_id / frame.file).read_bytes()
     with zipfile.ZipFile(out / result["files"][0]["name"]) as archive:
-        assert archive.read(kept.name) == marker
-    assert not kept.parent.exists()
-    assert result["files"][0]["name"] == whole[0]["name"]
-    assert world.export("palette-png", job)[1]["files"] == result["files"]
+        assert image in [archive.read(name) for name in archive.namelist()]
 
 
 def test_cancelled_export_leaves_no_finished_file(world: World) -> None:

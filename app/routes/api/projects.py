@@ -120,7 +120,7 @@ def export(
 
 
 @get("/export-formats", sync_to_thread=False)
-def export_formats() -> dict[str, str]:
+def export_formats() -> dict[str, exports.Format]:
     return exports.FORMATS
 
 

@@ -9,7 +9,6 @@ from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
-from msgspec import Struct
 
 from app.models import Asset, ClassTemplate, Project
 from app.routes.api.common import actor_of, known_id
@@ -25,23 +24,6 @@ Req = Request[Any, Any, Any]
 UNUSABLE = ("waiting",)
 
 
-class ExportFormat(Struct, kw_only=True):
-    """`options` names the fields of the dialog that matter for the format."""
-
-    id: str
-    title: str
-    options: tuple[str, ...] = ()
-
-
-EXPORT_OPTIONS: dict[str, tuple[str, ...]] = {
-    "palette-png": ("asset", "unlabelled", "labelled"),
-    "index-png": ("asset", "unlabelled", "labelled"),
-    "colour-png": ("asset", "labelled"),
-    "overlay-mp4": ("one-asset", "opacity"),
-    "bundle": ("media",),
-}
-
-
 class Workspace(FullPage):
     template: ClassVar[str] = "workspace/index.html"
     project: Project
@@ -52,7 +34,7 @@ class Workspace(FullPage):
     class_template: ClassTemplate
     engines: list[Engine]
     engine: Engine
-    formats: list[ExportFormat]
+    formats: list[exports.Format]
     island: dict[str, Any]
 
 
@@ -124,10 +106,7 @@ def index(
             class_template=rules,
             engines=known,
             engine=next((e for e in known if e.id == card.project.engine), missing),
-            formats=[
-                ExportFormat(id=id, title=title, options=EXPORT_OPTIONS.get(id, ("asset",)))
-                for id, title in exports.FORMATS.items()
-            ],
+            formats=list(exports.FORMATS.values()),
             island=msgspec.to_builtins(island),
         ),
     )
