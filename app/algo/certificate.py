@@ -29,12 +29,14 @@ def tolerance_px(shape: tuple[int, int], tolerance: float = 0.008) -> int:
     return int(np.ceil(tolerance * float(np.hypot(*shape))))
 
 
-def boundary_f(a: np.ndarray, b: np.ndarray, *, tolerance: float = 0.008) -> float:
+def boundary_f(
+    a: np.ndarray, b: np.ndarray, *, tolerance: float = 0.008, shape: tuple[int, int] | None = None
+) -> float:
     """F measure of two masks' boundaries, 0..1 (DAVIS, Perazzi et al. 2016, after Martin et al. 2004).
 
     A boundary pixel is matched where the other mask's boundary passes within `tolerance` of the frame's
     diagonal (a disc). Two masks without boundary give 1, one without gives 0. The DAVIS measure, computed by
-    distance.
+    distance. `shape`: of the frame where the masks are crops of it, one pixel larger than what they show.
     """
     edge_a, edge_b = boundary(a), boundary(b)
     box = union_box(bounding_box(edge_a), bounding_box(edge_b))
@@ -43,7 +45,7 @@ def boundary_f(a: np.ndarray, b: np.ndarray, *, tolerance: float = 0.008) -> flo
     count_a, count_b = int(np.count_nonzero(edge_a)), int(np.count_nonzero(edge_b))
     if not count_a or not count_b:
         return 0.0
-    reach = tolerance_px((a.shape[0], a.shape[1]), tolerance)
+    reach = tolerance_px(shape or (a.shape[0], a.shape[1]), tolerance)
     x0, y0, x1, y1 = box
     edge_a, edge_b = edge_a[y0:y1, x0:x1], edge_b[y0:y1, x0:x1]
     precision = int(np.count_nonzero(edge_a & _within(edge_b, reach))) / count_a

@@ -13,6 +13,7 @@ from functools import partial
 
 import cv2
 import numpy as np
+from scipy.ndimage import find_objects
 
 from app.algo.compete import RegionSeeds, prepare_compete, render_points
 from app.algo.distil import MIN_ERROR, depth, reach_of
@@ -47,6 +48,114 @@ class DistilledMap:
         return sum(len(rows) for rows in self.points.values())
 
 
+@dataclass(slots=True, eq=False)
+class Owned:
+    """`points`: one (n, 4) array x, y, label = 1, r a region; `winners`: (H, W), what they render to."""
+
+    points: list[np.ndarray]
+    winners: np.ndarray
+    renders: int
+
+
+def distil_owners(
+    owners: np.ndarray,
+    count: int,
+    render: RenderRegions,
+    *,
+    budget: int,
+    min_error: int = MIN_ERROR,
+    start: Sequence[np.ndarray] = (),
+    slack: int = 0,
+) -> Owned:
+    """Distil an (H, W) int32 map of regions 1..`count` into at most `budget` points; 0 is not scored.
+
+    Every region in the map gets one point at its deepest place, the largest first, while the budget lasts.
+    `start`: points of each region that are tried first, moved to the deepest place within `slack` px.
+    """
+    depths = np.zeros(owners.shape, np.float32)
+    areas = np.zeros(count + 1)
+    first: dict[int, tuple[int, int]] = {}
+    for index, box in enumerate(find_objects(owners, count), start=1):
+        if box is not None:
+            own = owners[box] == index
+            inside = depth(own)
+            depths[box][own] = inside[own]
+            areas[index] = np.count_nonzero(own)
+            row, column = divmod(int(np.argmax(inside)), own.shape[1])
+            first[index] = (box[1].start + column, box[0].start + row)
+    worth = np.maximum(areas, 1.0) ** -RARE
+    chosen: list[list[tuple[float, float, float, float]]] = [[] for _ in range(count)]
+    taken: set[tuple[int, int]] = set()
+
+    def add(index: int, column: int, row: int) -> None:
+        chosen[index - 1].append((column + 0.5, row + 0.5, 1.0, reach_of(float(depths[row, column]))))
+        taken.add((column, row))
+
+    needed = len(first)
+    for index, rows in enumerate(start, start=1):
+        for number, (x, y) in enumerate(rows[:, :2].tolist()):
+            spot = _deepest_near(owners, depths, index, int(x), int(y), slack)
+            # What is left of the budget must do for the regions that have no point yet.
+            room = len(taken) + needed < budget or (number == 0 and len(taken) < budget)
+            if spot is not None and spot not in taken and room:
+                needed -= not chosen[index - 1]
+                add(index, *spot)
+    for index in sorted(first, key=lambda i: -areas[i]):
+        if len(taken) < budget and not chosen[index - 1]:
+            add(index, *first[index])
+    asked = 0
+    while True:
+        winners = render([RegionSeeds(np.array(rows, np.float64).reshape(-1, 4)) for rows in chosen])
+        asked += 1
+        room = min(budget - len(taken), max(1, int(np.ceil(BATCH * len(taken)))))
+        if room <= 0:
+            break
+        spots = _largest_errors(owners, winners, depths, worth, min_error, taken, room)
+        if not spots:
+            break
+        for index, column, row in spots:
+            add(index, column, row)
+    return Owned([np.array(rows, np.float64).reshape(-1, 4) for rows in chosen], winners, asked)
+
+
+def distil_owners_in(image: np.ndarray, owners: np.ndarray, count: int, *, budget: int) -> Owned:
+    """`distil_owners` with the `classic` engine; `image` (H, W, 3) uint8, `owners` (H, W) int32.
+
+    Large frames find three quarters of their points on a copy of about `WORKING_PIXELS` pixels, and the rest
+    at full size. Deterministic.
+    """
+    if image.shape[:2] != owners.shape:
+        raise Refused("The label map and its image differ in size; import the label map of this frame.")
+    render = partial(render_points, prepare_compete(image))
+    scale = float(np.sqrt(WORKING_PIXELS / owners.size))
+    if scale > 0.8:
+        return distil_owners(owners, count, render, budget=budget)
+    height, width = owners.shape
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    rows = ((np.arange(size[1]) + 0.5) * height / size[1]).astype(np.intp)
+    columns = ((np.arange(size[0]) + 0.5) * width / size[0]).astype(np.intp)
+    small_owners = owners[rows[:, None], columns]
+    if not small_owners.any():
+        return distil_owners(owners, count, render, budget=budget)
+    coarse = distil_owners(
+        small_owners,
+        count,
+        partial(render_points, prepare_compete(small)),
+        budget=max(1, round(COARSE_SHARE * budget)),
+    )
+    grown = np.array([width / size[0], height / size[1], 1, 1])
+    fine = distil_owners(
+        owners,
+        count,
+        render,
+        budget=budget,
+        start=[points * grown for points in coarse.points],
+        slack=int(np.ceil(1 / scale)),
+    )
+    return Owned(fine.points, fine.winners, coarse.renders + fine.renders)
+
+
 def distil_label_map(
     labels: np.ndarray,
     render: RenderRegions,
@@ -54,98 +163,42 @@ def distil_label_map(
     budget: int = 120,
     ignore: Collection[int] = (),
     min_error: int = MIN_ERROR,
-    start: dict[int, np.ndarray] | None = None,
-    slack: int = 0,
 ) -> DistilledMap:
     """Distil an (H, W) integer label map into at most `budget` points, one region a value.
 
     Every value gets one point, the largest first, while the budget lasts. Raises `Refused` where all is
     ignored.
     """
-    values = [int(v) for v in np.unique(labels) if int(v) not in ignore]
-    if not values:
-        raise Refused("The label map holds nothing but ignored values, so there is nothing to distil.")
-    truth = np.zeros(labels.shape, np.int32)
-    depths = np.zeros(labels.shape, np.float32)
-    areas = np.zeros(len(values) + 1)
-    for index, value in enumerate(values, start=1):
-        own = labels == value
-        truth[own] = index
-        depths = np.maximum(depths, depth(own))
-        areas[index] = np.count_nonzero(own)
-    worth = np.maximum(areas, 1.0) ** -RARE
-    chosen: list[list[tuple[float, float, float, float]]] = [[] for _ in values]
-    taken: set[tuple[int, int]] = set()
-
-    def add(index: int, column: int, row: int) -> None:
-        chosen[index - 1].append((column + 0.5, row + 0.5, 1.0, reach_of(float(depths[row, column]))))
-        taken.add((column, row))
-
-    for index, value in enumerate(values, start=1):
-        for x, y in (start or {}).get(value, np.zeros((0, 4)))[:, :2]:
-            spot = _deepest_near(truth, depths, index, int(x), int(y), slack)
-            if spot is not None and spot not in taken and len(taken) < budget:
-                add(index, *spot)
-    for index in sorted(range(1, len(values) + 1), key=lambda i: -areas[i]):
-        if len(taken) < budget and not chosen[index - 1]:
-            row, column = divmod(int(np.argmax(np.where(truth == index, depths, 0))), labels.shape[1])
-            add(index, column, row)
-    asked = 0
-    while True:
-        winners = render([RegionSeeds(np.array(rows, np.float64).reshape(-1, 4)) for rows in chosen])
-        asked += 1
-        count = len(taken)
-        room = min(budget - count, max(1, int(np.ceil(BATCH * count))))
-        if room <= 0:
-            break
-        spots = _largest_errors(truth, winners, depths, worth, min_error, taken, room)
-        if not spots:
-            break
-        for index, column, row in spots:
-            add(index, column, row)
-    unclaimed = next(iter(ignore), 0)
-    table = np.array([unclaimed, *values], labels.dtype)
-    points = {
-        value: np.array(rows, np.float64).reshape(-1, 4) for value, rows in zip(values, chosen, strict=True)
-    }
-    return DistilledMap(
-        {value: rows for value, rows in points.items() if len(rows)}, np.take(table, winners), asked
-    )
+    values, owners = _owners_of(labels, ignore)
+    owned = distil_owners(owners, len(values), render, budget=budget, min_error=min_error)
+    return _map_of(owned, values, labels, ignore)
 
 
 def distil_frame(
     image: np.ndarray, labels: np.ndarray, *, budget: int = 120, ignore: Collection[int] = ()
 ) -> DistilledMap:
-    """Distil a frame's label map with the `classic` engine; `image` (H, W, 3) uint8, `labels` (H, W).
+    """Distil a frame's label map with the `classic` engine, as `distil_owners_in` does.
 
-    Large frames find three quarters of their points on a copy of about `WORKING_PIXELS` pixels, and the rest
-    at full size. Deterministic.
+    `image`: (H, W, 3) uint8; `labels`: (H, W). Deterministic.
     """
-    if image.shape[:2] != labels.shape:
-        raise Refused("The label map and its image differ in size; import the label map of this frame.")
-    render = partial(render_points, prepare_compete(image))
-    scale = float(np.sqrt(WORKING_PIXELS / labels.size))
-    if scale > 0.8:
-        return distil_label_map(labels, render, budget=budget, ignore=ignore)
-    size = (max(1, round(labels.shape[1] * scale)), max(1, round(labels.shape[0] * scale)))
-    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    rows = ((np.arange(size[1]) + 0.5) * labels.shape[0] / size[1]).astype(np.intp)
-    columns = ((np.arange(size[0]) + 0.5) * labels.shape[1] / size[0]).astype(np.intp)
-    small_labels = labels[rows[:, None], columns]
-    if np.isin(small_labels, list(ignore)).all():
-        return distil_label_map(labels, render, budget=budget, ignore=ignore)
-    coarse = distil_label_map(
-        small_labels,
-        partial(render_points, prepare_compete(small)),
-        budget=max(1, round(COARSE_SHARE * budget)),
-        ignore=ignore,
-    )
-    grown = np.array([labels.shape[1] / size[0], labels.shape[0] / size[1], 1, 1])
-    start = {value: points * grown for value, points in coarse.points.items()}
-    fine = distil_label_map(
-        labels, render, budget=budget, ignore=ignore, start=start, slack=int(np.ceil(1 / scale))
-    )
-    return DistilledMap(fine.points, fine.rendered, coarse.renders + fine.renders)
+    values, owners = _owners_of(labels, ignore)
+    return _map_of(distil_owners_in(image, owners, len(values), budget=budget), values, labels, ignore)
+
+
+def _owners_of(labels: np.ndarray, ignore: Collection[int]) -> tuple[list[int], np.ndarray]:
+    values = [int(v) for v in np.unique(labels) if int(v) not in ignore]
+    if not values:
+        raise Refused("The label map holds nothing but ignored values, so there is nothing to distil.")
+    owners = np.zeros(labels.shape, np.int32)
+    for index, value in enumerate(values, start=1):
+        owners[labels == value] = index
+    return values, owners
+
+
+def _map_of(owned: Owned, values: list[int], labels: np.ndarray, ignore: Collection[int]) -> DistilledMap:
+    table = np.array([next(iter(ignore), 0), *values], labels.dtype)
+    points = {value: rows for value, rows in zip(values, owned.points, strict=True) if len(rows)}
+    return DistilledMap(points, np.take(table, owned.winners), owned.renders)
 
 
 def _deepest_near(
@@ -171,15 +224,17 @@ def _largest_errors(
 ) -> list[tuple[int, int, int]]:
     """(region, column, row) of the deepest true place in each of the `room` most weighty errors."""
     width = truth.shape[1]
-    where = np.flatnonzero(winners != truth)
+    where = np.flatnonzero((winners != truth) & (truth > 0))
     owner = truth.ravel()[where]
     counts = np.bincount(owner, minlength=len(worth))
     found = []
+    order = np.argsort(owner, kind="stable")
+    ends = np.cumsum(counts)
     for index in np.flatnonzero(counts >= min_error):
         if index == 0:
             continue
         # Errors are few: their coordinates give the crop without another look at the frame.
-        rows, columns = np.divmod(where[owner == index], width)
+        rows, columns = np.divmod(where[order[ends[index] - counts[index] : ends[index]]], width)
         bx, by = int(columns.min()), int(rows.min())
         crop = np.zeros((int(rows.max()) - by + 1, int(columns.max()) - bx + 1), np.uint8)
         crop[rows - by, columns - bx] = 1

@@ -23,7 +23,7 @@ from app.algo.compete import (
     seeds_of,
 )
 from app.algo.fuse import Box, Layer, fuse_regions, union_box
-from app.algo.outline import rasterise
+from app.algo.outline import RingLike, rasterise
 from app.errors import Refused
 from app.models import Geometry
 
@@ -253,14 +253,16 @@ def outlined(geometry: Geometry, shape: tuple[int, int]) -> Crop | None:
 
     Painting many small regions must not cost many frames. Raises Refused for coordinates that are no numbers.
     """
-    outline = geometry.outline
-    if not outline:
-        return None
-    points = np.concatenate([np.asarray(ring, np.float64).reshape(-1, 2) for ring in outline])
+    return outlined_by(geometry.outline, shape) if geometry.outline else None
+
+
+def outlined_by(rings: Sequence[RingLike], shape: tuple[int, int]) -> Crop:
+    """Rings as a crop around them. Raises Refused for coordinates that are no numbers."""
+    points = np.concatenate([np.asarray(ring, np.float64).reshape(-1, 2) for ring in rings])
     if not np.isfinite(points).all():
         raise Refused("A ring of an outline holds a coordinate that is not a number.")
     high = np.array(shape[::-1])
     x0, y0 = np.clip(np.floor(points.min(axis=0)), 0, high).astype(int).tolist()
     x1, y1 = np.clip(np.ceil(points.max(axis=0)), 0, high).astype(int).tolist()
-    moved = [np.asarray(ring, np.float64).reshape(-1, 2) - (x0, y0) for ring in outline]
+    moved = [np.asarray(ring, np.float64).reshape(-1, 2) - (x0, y0) for ring in rings]
     return Crop(rasterise(moved, (max(0, y1 - y0), max(0, x1 - x0))), x0, y0)

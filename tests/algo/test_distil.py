@@ -15,7 +15,7 @@ from PIL import Image
 from app.algo.certificate import boundary_f, iou
 from app.algo.compete import RegionSeeds, prepare_compete, render_points
 from app.algo.distil import depth, distil_mask, first_points, outline_only
-from app.algo.distil_map import distil_frame, distil_label_map
+from app.algo.distil_map import distil_frame, distil_label_map, distil_owners
 from app.algo.outline import rasterise
 from app.algo.skeleton import merge_near
 from app.errors import Refused
@@ -257,13 +257,17 @@ def test_a_large_frame_finds_most_points_on_a_small_copy_and_stays_true() -> Non
 
 def test_starting_points_move_to_the_deepest_place_of_their_class_nearby() -> None:
     labels = stripes()
-    start = {5: np.array([[30.5, 58.5, 1, 0]]), 9: np.array([[5.5, 5.5, 1, 0]])}
+    owners = np.zeros(SHAPE, np.int32)
+    for index, value in enumerate((3, 5, 9), start=1):
+        owners[labels == value] = index
+    start = [np.zeros((0, 4)), np.array([[30.5, 58.5, 1, 0]]), np.array([[5.5, 5.5, 1, 0]])]
     prepared = prepare_compete(np.zeros((*SHAPE, 3), np.uint8))
-    result = distil_label_map(
-        labels, partial(render_points, prepared), budget=3, ignore=[255], start=start, slack=4
+    result = distil_owners(owners, 3, partial(render_points, prepared), budget=3, start=start, slack=4)
+    assert result.points[1][0, 1] == 54.5
+    assert all(
+        labels[int(rows[0, 1]), int(rows[0, 0])] == v
+        for v, rows in zip((3, 5, 9), result.points, strict=True)
     )
-    assert result.points[5][0, 1] == 54.5
-    assert labels[int(result.points[9][0, 1]), int(result.points[9][0, 0])] == 9
 
 
 def test_a_label_map_of_another_size_than_its_image_is_refused() -> None:
