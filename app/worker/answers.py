@@ -17,22 +17,26 @@ import msgspec
 import numpy as np
 
 from app.algo import render
-from app.algo.fuse import Box, bounding_box
+from app.algo.fuse import Box, bounding_box, fuse_regions
 from app.algo.labels import encode_rle
 from app.algo.outline import rasterise
+from app.algo.what_if import layers_of
 from app.errors import NotFound, Refused
 from app.formats import label_png
 from app.models import Certificate, Geometry, quantise
-from app.worker import engines, protocol
+from app.worker import engines, inspecting, protocol
 from app.worker.caches import ByteLru, Proposal
 from app.worker.engines import Engine, Prompt
 from app.worker.protocol import FrameRef, Message, RegionSpec
 from app.worker.refine import Window, to_region
 
 Steps = Generator[Message | None, None, Any]
+Drawn = protocol.Render | protocol.LabelPng | protocol.Inspect | protocol.WhatIf
+"""Requests that need the masks of a frame's regions."""
 
 PROPOSAL_BYTES = 64 << 20
 MAP_BYTES = 64 << 20
+MASK_BYTES = 96 << 20
 LOAD_S = 120.0
 """The watchdog's patience while an engine loads."""
 DISTIL_S = 30.0
@@ -57,11 +61,14 @@ class Answers:
         self._maps: ByteLru[bytes, protocol.Rendered] = ByteLru(
             MAP_BYTES, lambda found: len(found.body) + 500
         )
+        self._masks: ByteLru[bytes, list[render.Crop]] = ByteLru(MASK_BYTES, inspecting.bytes_of)
         self._handlers: dict[type[Message], Callable[[Any, Callable[[], None]], Steps]] = {
             protocol.Predict: self._predict,
             protocol.Accept: self._accept,
             protocol.Render: self._render,
             protocol.LabelPng: self._label_png,
+            protocol.Inspect: self._inspect,
+            protocol.WhatIf: self._what_if,
         }
 
     def answer(self, request: Message, check: Callable[[], None]) -> Steps:
@@ -81,12 +88,13 @@ class Answers:
         return list(self._engines)
 
     def cache_bytes(self) -> int:
-        return self._prepared.bytes + self._proposals.bytes + self._maps.bytes
+        return self._prepared.bytes + self._proposals.bytes + self._maps.bytes + self._masks.bytes
 
     def free(self) -> None:
         """Give back what can be computed again (after running out of memory)."""
         self._prepared.clear()
         self._maps.clear()
+        self._masks.clear()
 
     # ── handlers ──────────────────────────────────────────────────────────────────────────────────
 
@@ -222,6 +230,16 @@ class Answers:
         png = label_png.encode(np.take(table, winners), request.classes, mode=mode, unlabelled=unlabelled)
         yield protocol.LabelPngMade(request=request.request, png=png)
 
+    def _inspect(self, request: protocol.Inspect, check: Callable[[], None]) -> Steps:
+        yield from self._needed(request)
+        check()
+        yield inspecting.inspected(request, self._masks_of(request))
+
+    def _what_if(self, request: protocol.WhatIf, check: Callable[[], None]) -> Steps:
+        yield from self._needed(request)
+        check()
+        yield inspecting.repriced(request, self._masks_of(request))
+
     def _stream(self, request: Message, check: Callable[[], None]) -> Steps:
         """Requests of engines that answer by a stream (tracking, matting)."""
         engine_id = getattr(request, "engine", "")
@@ -249,15 +267,26 @@ class Answers:
         found = engine.segment(prepared, request.frame.shape, prompt, others, previous)
         return [(candidate.mask, float(candidate.score)) for candidate in found]
 
-    def _winners(self, request: protocol.Render | protocol.LabelPng) -> protocol.Rendered:
-        regions, shape = request.regions, request.frame.shape
+    def _masks_of(self, request: Drawn) -> list[render.Crop]:
+        """The regions' masks before priorities are looked at, kept for the inspector."""
+        key = mask_key(request)
+        kept = self._masks.get(key)
+        if kept is not None:
+            return kept
+        shape = request.frame.shape
 
         def draw(drawn: Sequence[RegionSpec]) -> list[render.Crop]:
             engine = self._engine(request.engine)
             prepared = self._prepared_of(engine, request.engine, request.frame, RENDER)
             return engine.render(prepared, shape, [prompt_of(region.geometry) for region in drawn])
 
-        winners = render.winner_map_with(draw, shape, regions)
+        crops = render.region_masks(draw, shape, request.regions)
+        self._masks.put(key, crops)
+        return crops
+
+    def _winners(self, request: protocol.Render | protocol.LabelPng) -> protocol.Rendered:
+        regions = request.regions
+        winners = fuse_regions(layers_of(regions, self._masks_of(request)), request.frame.shape)
         areas = np.bincount(winners.ravel(), minlength=len(regions) + 1)[1:]
         small = len(regions) < 256
         return protocol.Rendered(
@@ -268,9 +297,10 @@ class Answers:
             areas=areas.tolist(),
         )
 
-    def _needed(self, request: protocol.Render | protocol.LabelPng) -> Steps:
+    def _needed(self, request: Drawn) -> Steps:
         """Load and prepare only where some region is not drawn by its outline."""
-        if any(not region.geometry.outline for region in request.regions):
+        outlined = all(region.geometry.outline for region in request.regions)
+        if not outlined and mask_key(request) not in self._masks:
             yield from self._ready(request.engine, request.frame, RENDER)
 
     def _require(self, engine_id: str, prompt: Prompt) -> None:
@@ -336,3 +366,9 @@ class Answers:
 def prompt_of(geometry: Geometry) -> Prompt:
     points = np.array([(p.x, p.y, p.label, p.r) for p in geometry.points], np.float64).reshape(-1, 4)
     return Prompt(points, geometry.box, geometry.text)
+
+
+def mask_key(request: Drawn) -> bytes:
+    """What decides the masks of a request: priorities and classes have no part in it."""
+    geometries = [region.geometry for region in request.regions]
+    return msgspec.msgpack.encode((request.frame.hash, request.engine, geometries))

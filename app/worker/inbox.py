@@ -13,6 +13,8 @@ PRIORITY: dict[type[Message], int] = {
     protocol.Predict: 0,
     protocol.Accept: 1,
     protocol.Render: 2,
+    protocol.Inspect: 2,
+    protocol.WhatIf: 2,
     protocol.LabelPng: 3,
 }
 BATCH = 5

@@ -117,6 +117,25 @@ class LabelPng(Message):
     unlabelled: int | None = None
 
 
+class Inspect(Message):
+    """Ask who covers pixel (x, y) of the frame: column and row, inside it."""
+
+    frame: FrameRef
+    regions: list[RegionSpec]
+    engine: str
+    x: int
+    y: int
+
+
+class WhatIf(Message):
+    """Ask which pixels would change class if classes had other ranks (class id → priority, order)."""
+
+    frame: FrameRef
+    regions: list[RegionSpec]
+    engine: str
+    ranks: dict[int, tuple[int, int]]
+
+
 class Warm(Message):
     """These frames will be needed: the first (the open one) soon, the others when there is nothing else to
     do.
@@ -205,6 +224,31 @@ class LabelPngMade(Message):
     png: bytes
 
 
+class Inspected(Message):
+    """Positions in the request's regions of those that cover the pixel, winner first; areas of their masks."""
+
+    hits: list[int]
+    areas: list[int]
+
+
+class Gain(Struct, kw_only=True):
+    """The pixels that a class would gain, as a crop; `bits` as in `ProposedMask`."""
+
+    class_id: int
+    x: int
+    y: int
+    w: int
+    h: int
+    bits: bytes
+
+
+class Repriced(Message):
+    """`moves`: (class before, class after, pixels)."""
+
+    moves: list[tuple[int, int, int]]
+    gains: list[Gain]
+
+
 class Working(Message):
     """A sign of life: a step that may take up to `allow_s` seconds begins, so the watchdog waits that
     long.
@@ -229,8 +273,10 @@ class Failed(Message):
     status: int = 500
 
 
-Request = Predict | Accept | Render | LabelPng | Warm | Cancel | Ping
-Reply = Hello | Proposals | Accepted | Rendered | LabelPngMade | Working | Pong | Failed
+Request = Predict | Accept | Render | LabelPng | Inspect | WhatIf | Warm | Cancel | Ping
+Reply = (
+    Hello | Proposals | Accepted | Rendered | LabelPngMade | Inspected | Repriced | Working | Pong | Failed
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _requests = msgspec.msgpack.Decoder(Request)
