@@ -1,4 +1,4 @@
-"""The command line: `pointillist serve | import | label | export | bench | doctor`.
+"""The command line: `pointillist serve | import | label | export | diff | check | bench | doctor`.
 
 Every command that touches data is a client of the HTTP API: of the server given with --server, of the one
 that runs on the data folder, or of one started for the time of the command. Errors are one sentence on
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct, structs
 
+from app import cli_review
 from app.formats.out import FORMATS
 
 if TYPE_CHECKING:
@@ -209,6 +210,9 @@ def doctor(common: Common, as_json: bool) -> None:
     from app.cli_doctor import doctor as run
 
     sys.exit(run(common.settings(), as_json=as_json))
+
+
+cli_review.register(main, shared)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,134 @@
+"""Label maps of a bundle's frames: outlines exactly, points by the classic engine where the image is at hand.
+
+Images are found by their content hash: in the bundle itself, in a folder, or in the assets of a data folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.algo import render
+from app.algo.fuse import label_map_of
+from app.errors import Refused
+from app.formats import bundle
+from app.formats.frames import content_hash
+from app.formats.images import read_image
+from tasks.bundle_index import IndexedBundle
+
+SUFFIXES = (".jpg", ".jpeg", ".png")
+
+
+class Rendered(NamedTuple):
+    """`labels`: (H, W) uint16 class ids, 0 unlabelled. `winners`: (H, W) uint16 position in the regions + 1."""
+
+    labels: NDArray[np.uint16]
+    winners: NDArray[np.uint16]
+
+
+class Pictures:
+    """Where the images of frames may be found. A folder is looked through once, when it is first needed."""
+
+    def __init__(
+        self, bundles: Sequence[IndexedBundle] = (), folder: Path | None = None, data: Path | None = None
+    ) -> None:
+        self._bundles = bundles
+        self._folder = folder
+        self._assets = None if data is None else data / "assets"
+        self._by_hash: dict[str, Path] | None = None
+
+    def find(self, frame: bundle.FrameLine) -> NDArray[np.uint8] | None:
+        """The image of a frame, (H, W, 3) uint8 RGB; None where it is not at hand or cannot be read."""
+        data = self._in_bundles(frame) or self._in_data(frame) or self._in_folder(frame)
+        if data is None:
+            return None
+        try:
+            image = read_image(data)
+        except Refused:
+            return None
+        return image if image.shape[:2] == (frame.height, frame.width) else None
+
+    def _in_bundles(self, frame: bundle.FrameLine) -> bytes | None:
+        name = f"assets/{frame.asset}/{frame.file}"
+        for opened in self._bundles:
+            if name in opened.file.media:
+                data = opened.file.image(name)
+                if content_hash(data) == frame.hash:
+                    return data
+        return None
+
+    def _in_data(self, frame: bundle.FrameLine) -> bytes | None:
+        if self._assets is None or not self._assets.is_dir():
+            return None
+        others = sorted(p for p in self._assets.iterdir() if p.name != frame.asset and p.name[0] != ".")
+        for folder in (self._assets / frame.asset, *others):
+            data = _bytes(folder / frame.file)
+            if data is not None and content_hash(data) == frame.hash:
+                return data
+        return None
+
+    def _in_folder(self, frame: bundle.FrameLine) -> bytes | None:
+        if self._folder is None:
+            return None
+        if self._by_hash is None:
+            self._by_hash = {}
+            for base, _, names in os.walk(self._folder):
+                for name in sorted(names):
+                    if name.lower().endswith(SUFFIXES):
+                        path = Path(base) / name
+                        data = _bytes(path)
+                        if data is not None:
+                            self._by_hash.setdefault(content_hash(data), path)
+        path = self._by_hash.get(frame.hash)
+        return None if path is None else _bytes(path)
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+class Painter:
+    """Draws the label maps of one bundle by the priorities of its own class template."""
+
+    def __init__(self, opened: IndexedBundle, pictures: Pictures) -> None:
+        classes = opened.header.class_template.classes
+        self.places = {known.id: (known.priority, order) for order, known in enumerate(classes)}
+        self._pictures = pictures
+
+    def claims(self, regions: Sequence[bundle.RegionLine]) -> list[render.Claim]:
+        """The regions as the renderer takes them, in their order."""
+        return [
+            render.Claim(line.class_id, *self.places[line.class_id], bundle.geometry_of(line))
+            for line in regions
+        ]
+
+    def paint(self, frame: bundle.FrameLine, regions: Sequence[bundle.RegionLine]) -> Rendered | None:
+        """The label map and who won each pixel; None where points must be drawn and the image is not here.
+
+        A region of text alone counts as points: the classic engine gives it no pixels.
+        """
+        shape = (frame.height, frame.width)
+        claims = self.claims(regions)
+        if not claims:
+            empty = np.zeros(shape, np.uint16)
+            return Rendered(empty, empty)
+        if all(claim.geometry.outline for claim in claims):
+            winners = render.winner_map_with(_no_engine, shape, claims)
+        else:
+            image = self._pictures.find(frame)
+            if image is None:
+                return None
+            winners = render.winner_map(image, claims)
+        return Rendered(label_map_of(winners, [(0, 0, claim.class_id, None) for claim in claims]), winners)
+
+
+def _no_engine(specs: object) -> list[render.Crop]:
+    raise AssertionError("every region has an outline")
