@@ -64,12 +64,14 @@ def distil_owners(
     *,
     budget: int,
     min_error: int = MIN_ERROR,
+    enough: float = 1.0,
     start: Sequence[np.ndarray] = (),
     slack: int = 0,
 ) -> Owned:
     """Distil an (H, W) int32 map of regions 1..`count` into at most `budget` points; 0 is not scored.
 
     Every region in the map gets one point at its deepest place, the largest first, while the budget lasts.
+    `enough`: errors between regions that both have this IoU get no more points.
     `start`: points of each region that are tried first, moved to the deepest place within `slack` px.
     """
     depths = np.zeros(owners.shape, np.float32)
@@ -110,7 +112,8 @@ def distil_owners(
         room = min(budget - len(taken), max(1, int(np.ceil(BATCH * len(taken)))))
         if room <= 0:
             break
-        spots = _largest_errors(owners, winners, depths, worth, min_error, taken, room)
+        fine = _fine(owners, winners, areas, enough)
+        spots = _largest_errors(owners, winners, depths, worth, fine, min_error, taken, room)
         if not spots:
             break
         for index, column, row in spots:
@@ -118,7 +121,9 @@ def distil_owners(
     return Owned([np.array(rows, np.float64).reshape(-1, 4) for rows in chosen], winners, asked)
 
 
-def distil_owners_in(image: np.ndarray, owners: np.ndarray, count: int, *, budget: int) -> Owned:
+def distil_owners_in(
+    image: np.ndarray, owners: np.ndarray, count: int, *, budget: int, enough: float = 1.0
+) -> Owned:
     """`distil_owners` with the `classic` engine; `image` (H, W, 3) uint8, `owners` (H, W) int32.
 
     Large frames find three quarters of their points on a copy of about `WORKING_PIXELS` pixels, and the rest
@@ -129,7 +134,7 @@ def distil_owners_in(image: np.ndarray, owners: np.ndarray, count: int, *, budge
     render = partial(render_points, prepare_compete(image))
     scale = float(np.sqrt(WORKING_PIXELS / owners.size))
     if scale > 0.8:
-        return distil_owners(owners, count, render, budget=budget)
+        return distil_owners(owners, count, render, budget=budget, enough=enough)
     height, width = owners.shape
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -137,12 +142,13 @@ def distil_owners_in(image: np.ndarray, owners: np.ndarray, count: int, *, budge
     columns = ((np.arange(size[0]) + 0.5) * width / size[0]).astype(np.intp)
     small_owners = owners[rows[:, None], columns]
     if not small_owners.any():
-        return distil_owners(owners, count, render, budget=budget)
+        return distil_owners(owners, count, render, budget=budget, enough=enough)
     coarse = distil_owners(
         small_owners,
         count,
         partial(render_points, prepare_compete(small)),
         budget=max(1, round(COARSE_SHARE * budget)),
+        enough=enough,
     )
     grown = np.array([width / size[0], height / size[1], 1, 1])
     fine = distil_owners(
@@ -150,6 +156,7 @@ def distil_owners_in(image: np.ndarray, owners: np.ndarray, count: int, *, budge
         count,
         render,
         budget=budget,
+        enough=enough,
         start=[points * grown for points in coarse.points],
         slack=int(np.ceil(1 / scale)),
     )
@@ -213,11 +220,22 @@ def _deepest_near(
     return x0 + x, y0 + y
 
 
+def _fine(owners: np.ndarray, winners: np.ndarray, areas: np.ndarray, enough: float) -> np.ndarray | None:
+    """(count + 1,) bool: regions whose IoU over the scored pixels is `enough`; None where none can be."""
+    if enough >= 1:
+        return None
+    scored = owners > 0
+    drawn = np.bincount(winners[scored], minlength=len(areas))
+    right = np.bincount(owners[scored & (owners == winners)], minlength=len(areas))
+    return right >= enough * np.maximum(areas + drawn - right, 1)
+
+
 def _largest_errors(
     truth: np.ndarray,
     winners: np.ndarray,
     depths: np.ndarray,
     worth: np.ndarray,
+    fine: np.ndarray | None,
     min_error: int,
     taken: set[tuple[int, int]],
     room: int,
@@ -226,6 +244,9 @@ def _largest_errors(
     width = truth.shape[1]
     where = np.flatnonzero((winners != truth) & (truth > 0))
     owner = truth.ravel()[where]
+    if fine is not None:
+        open_ = ~(fine[owner] & fine[winners.ravel()[where]])
+        where, owner = where[open_], owner[open_]
     counts = np.bincount(owner, minlength=len(worth))
     found = []
     order = np.argsort(owner, kind="stable")

@@ -65,9 +65,9 @@ def distil_regions(
     those.
 
     `unlabelled`: what the pixels in no mask are. "background": they must stay free, which costs negative
-    points of the regions that would flood them. "open": nothing is known of them; they are not seeded, and
-    not counted where a region is compared by its points. A mixture: (H, W) bool, the pixels that must stay
-    free; the others are open.
+    points of the regions that would flood them; then a region that has the target gets no more points.
+    "open": nothing is known of them; they are not seeded, and not counted where a region is compared by its
+    points. A mixture: (H, W) bool, the pixels that must stay free; the others are open.
 
     Raises `Refused` for an empty mask or one that leaves the frame.
     """
@@ -94,7 +94,7 @@ def distil_regions(
             add_outline(index)
     else:
         prepared = prepare_compete(image)
-        seeds = _points(image, prepared, owners, len(masks), budget, free)
+        seeds = _points(image, prepared, owners, len(masks), budget, target, free)
         drawn = competing(prepared, seeds)
     void = (owners == 0) & ~free
     certificates: dict[int, tuple[Crop, float, float]] = {}
@@ -167,6 +167,7 @@ def _points(
     owners: np.ndarray,
     count: int,
     budget: int,
+    target: float,
     free: np.ndarray,
 ) -> list[RegionSeeds]:
     """The points of each region; those of the background become negative ones of the region they hold off."""
@@ -174,7 +175,11 @@ def _points(
     if background:
         owners = np.where(free, count + 1, owners).astype(np.int32)
     visible = int(np.count_nonzero(np.bincount(owners.ravel(), minlength=count + 2)[1:]))
-    found = distil_owners_in(image, owners, count + background, budget=max(budget, visible)).points
+    # A map without free area is worth the whole budget: there every point also serves a neighbour.
+    enough = target if background else 1.0
+    found = distil_owners_in(
+        image, owners, count + background, budget=max(budget, visible), enough=enough
+    ).points
     own, negative = found[:count], found[count] if background else np.zeros((0, 4))
     if len(negative):
         columns, rows = np.floor(negative[:, :2]).astype(int).T
