@@ -6,7 +6,6 @@ and `imagePath` serves only for its last part, the name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ from app.formats.truth.json_source import (
     read_json,
 )
 from app.formats.truth.model import Files, TruthFrame
-from app.formats.truth.objects import ObjectReader, Sheet
+from app.formats.truth.objects import PerFileReader, Sheet
 from app.formats.truth.shapes import Piece, ellipse, from_base64, paste, png_mask, polygon, union
 
 _AREAS = ("polygon", "mask", "rectangle", "circle")
@@ -53,27 +52,13 @@ def matches(files: Files) -> bool:
 
 
 def open_reader(files: Files) -> LabelmeReader:
-    return LabelmeReader(files)
+    return LabelmeReader(files, json_names(files))
 
 
-class LabelmeReader(ObjectReader):
+class LabelmeReader(PerFileReader):
     format = "labelme"
 
-    def __init__(self, files: Files) -> None:
-        super().__init__(files)
-        self._names = json_names(files)
-        if not self._names:
-            raise Refused(f"“{files.title}” holds no LabelMe JSON file.")
-        if len(self._names) == 1:
-            read_json(files, self._names[0], _File)
-        self.count = len(self._names)
-        self._read_labels()
-
-    def frames(self) -> Iterator[TruthFrame]:
-        for name in self._names:
-            yield self._frame(name)
-
-    def _read_labels(self) -> None:
+    def prepare(self) -> None:
         """The class list that usually lies beside: "__ignore__" is -1, then counted from 0."""
         beside = next((n for n in self.files.names if n.rpartition("/")[2] == "labels.txt"), None)
         if beside is None:
@@ -88,12 +73,9 @@ class LabelmeReader(ObjectReader):
         for value, name in enumerate(names, first):
             self.declare(name, value=value if value >= 0 else None)
 
-    def _frame(self, name: str) -> TruthFrame:
-        stem = name.removesuffix(".json").removesuffix(".JSON")
-        try:
-            file = read_json(self.files, name, _File)
-        except Refused as exc:
-            return TruthFrame(stem, 0, 0, problems=[f"{exc.sentence} It is left out."])
+    def read_frame(self, name: str) -> TruthFrame:
+        file = read_json(self.files, name, _File)
+        stem = name.rpartition(".")[0]
         shown = image_name(file.image_path or "")[0].rpartition("/")[2]
         shown = folder_of(name) + shown if shown else stem
         width, height = file.image_width or 0, file.image_height or 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 
 from PIL import Image, UnidentifiedImageError
@@ -87,6 +87,35 @@ class ObjectReader:
         if found is None and self.size_of is not None:
             found = self.size_of(name, index)
         return found or (0, 0)
+
+
+class PerFileReader(ObjectReader):
+    """Base of the formats with one file an image. A file that cannot be read is a frame with a problem and
+    no size; where it is the only one, opening raises `Refused`."""
+
+    def __init__(self, files: Files, names: list[str]) -> None:
+        super().__init__(files)
+        self.names = names
+        self.count = len(names)
+        if not names:
+            raise Refused(f"“{files.title}” holds no annotation file of this format.")
+        self.prepare()
+        if len(names) == 1:
+            self.read_frame(names[0])
+
+    def prepare(self) -> None:
+        """Read what the files share (lists of classes)."""
+
+    def read_frame(self, name: str) -> TruthFrame:
+        """One file as a frame. Raises `Refused` when it cannot be read at all."""
+        raise NotImplementedError
+
+    def frames(self) -> Iterator[TruthFrame]:
+        for name in self.names:
+            try:
+                yield self.read_frame(name)
+            except Refused as exc:
+                yield TruthFrame(name.rpartition(".")[0], 0, 0, problems=[f"{exc.sentence} It is left out."])
 
 
 def image_size(files: Files, name: str) -> tuple[int, int] | None:
