@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.errors import Refused
 from app.formats import bundle
+from app.models import Track
 from tasks.channel import Channel
 from tasks.snapshot import FrameEntry, Section, Snapshot
 
@@ -17,9 +18,9 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 def lines(channel: Channel, snapshot: Snapshot) -> Iterator[bundle.Line]:
     """Every line of the bundle, in its canonical order. The snapshot's frames are read twice, not kept."""
     known = {c.id for c in snapshot.header.class_template.classes}
-    tracks = sorted((t for t in snapshot.header.tracks if t.class_id in known), key=lambda track: track.id)
+    tracks = sorted((t for t in snapshot.header.tracks if t.class_id in known), key=_of_track)
     track_ids = {track.id for track in tracks}
-    sections = sorted(snapshot.sections, key=lambda section: section.asset.id)
+    sections = sorted(snapshot.sections, key=_of_section)
     yield bundle.header(snapshot.header.project, snapshot.header.class_template)
     for section in sections:
         yield bundle.asset_line(section.asset)
@@ -59,7 +60,7 @@ def write_zip(channel: Channel, snapshot: Snapshot, target: Path, data: Path) ->
             for line in lines(channel, snapshot):
                 text.write(bundle.encode(line))
         channel.report(snapshot.frame_count, 2 * snapshot.frame_count, "Packing the images")
-        for section in sorted(snapshot.sections, key=lambda section: section.asset.id):
+        for section in sorted(snapshot.sections, key=_of_section):
             for entry in snapshot.frames(section):
                 channel.check()
                 for name in (entry.frame.file, entry.frame.thumb):
@@ -72,6 +73,16 @@ def write_zip(channel: Channel, snapshot: Snapshot, target: Path, data: Path) ->
                             "be read; export the bundle without images, or import the asset again."
                         ) from exc
                     archive.writestr(_info(f"assets/{section.asset.id}/{name}", zipfile.ZIP_STORED), content)
+
+
+def _of_section(section: Section) -> tuple[float, str, str, str]:
+    """The place of an asset. Its id comes last: a restored project has others, and the order must be the same."""
+    asset = section.asset
+    return (asset.created_at, asset.stem, asset.name, asset.id)
+
+
+def _of_track(track: Track) -> tuple[float, int, str, str]:
+    return (track.created_at, track.class_id, track.name, track.id)
 
 
 def _frames(snapshot: Snapshot, sections: list[Section]) -> Iterator[FrameEntry]:

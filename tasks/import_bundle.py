@@ -293,7 +293,7 @@ def _project(line: bundle.Header, template_id: str, asked: ImportArgs, now: floa
         class_template_id=template_id,
         status=old.status,
         engine=old.engine,
-        created_at=now,
+        created_at=old.created_at or now,
         updated_at=now,
     )
 
@@ -334,6 +334,6 @@ def _region(line: bundle.RegionLine, ids: NewIds) -> Region:
         area=line.area,
         author=line.author,
         created_at=line.created_at,
-        updated_at=line.updated_at,
+        updated_at=line.created_at,
         attributes=line.attributes,
     )

@@ -1,7 +1,9 @@
 """The project bundle: one project as canonical JSONL, made to be diffed and to be restored.
 
-Line 1 is the header; then assets, tracks, frames and regions, each kind sorted (assets and tracks by id,
-frames by asset and index, regions by frame, time made and id). Keys are sorted, text is UTF-8, nothing is
+Line 1 is the header; then assets, tracks, frames and regions, each kind sorted: assets by time made, stem and
+name, tracks by time made, class and name, frames by asset and index, regions by frame and time made; the id
+decides among equals. A restored project has new ids but keeps the times, so its bundle has the same lines in
+the same order, in which only the ids differ. Keys are sorted, text is UTF-8, nothing is
 indented, defaults are left out, whole numbers have no decimal point: the same project always gives the same
 bytes. Coordinates are multiples of 1/64 px (`app.models.quantise`), which is also how they are stored:
 nothing is rounded on the way.
@@ -73,6 +75,11 @@ _THUMB = re.compile(r"thumbs/[0-9]{6,9}\.(jpg|png)")
 _ORDER: dict[type, int] = {Header: 0, AssetLine: 1, TrackLine: 2, FrameLine: 3, RegionLine: 4}
 _KIND_NAMES = {0: "header", 1: "asset", 2: "track", 3: "frame", 4: "region"}
 
+_DEFAULTS = {
+    kind: [(f.name, f.default) for f in msgspec.structs.fields(kind) if isinstance(f.default, float | str)]
+    for kind in _ORDER
+}
+"""The encoder recognises defaults by identity, which an equal number or text from elsewhere does not have."""
 _encoder = msgspec.json.Encoder(order="sorted")
 _decoder = msgspec.json.Decoder(Line)
 _version_decoder = msgspec.json.Decoder(dict[str, Any])
@@ -80,6 +87,13 @@ _version_decoder = msgspec.json.Decoder(dict[str, Any])
 
 def encode(line: Line) -> bytes:
     """The canonical bytes of a line, newline included."""
+    plain = {
+        name: default
+        for name, default in _DEFAULTS[type(line)]
+        if (value := getattr(line, name)) is not default and value == default
+    }
+    if plain:
+        line = msgspec.structs.replace(line, **plain)
     if isinstance(line, RegionLine):
         line = msgspec.structs.replace(
             line,

@@ -129,7 +129,10 @@ class FrameLine(_Base, tag="frame", kw_only=True):
 
 
 class RegionLine(_Base, tag="region"):
-    """`outline`: rings as [x, y, dx, dy, dx, dy, …], each point as the step from the one before."""
+    """`outline`: rings as [x, y, dx, dy, dx, dy, …], each point as the step from the one before.
+
+    The time of the last change is left out: an edit and its undo must leave the same line.
+    """
 
     id: Id
     frame: FrameId
@@ -144,7 +147,6 @@ class RegionLine(_Base, tag="region"):
     area: Annotated[int, Meta(ge=0, le=2**32)] = 0
     author: Annotated[str, Meta(max_length=200)] = ""
     created_at: Time = 0.0
-    updated_at: Time = 0.0
     attributes: dict[
         Annotated[str, Meta(min_length=1, max_length=60)], Annotated[str, Meta(max_length=500)]
     ] = field(default_factory=dict)
