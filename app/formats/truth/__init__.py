@@ -12,8 +12,10 @@ from typing import Protocol, cast
 from msgspec import Struct
 
 from app.errors import Refused
+from app.formats.truth import masks
 from app.formats.truth.files import check_kind, open_files
 from app.formats.truth.model import Files, Reader
+from app.formats.truth_table import TABLE
 
 __all__ = ["FORMATS", "Format", "candidates", "detect", "open_files", "open_truth"]
 
@@ -34,26 +36,8 @@ class Format(Struct, kw_only=True, frozen=True):
         return cast(_Module, import_module(f"app.formats.truth.{self.module}"))
 
 
-# Asked in this order: what a file says about itself comes before what can be guessed from names and pixels,
-# and label maps come last, because many exports of polygons carry drawn label maps beside them.
-TABLE: tuple[tuple[str, str, str], ...] = (
-    ("sav", "SA-V masklets (JSON)", "sav"),
-    ("sa1b", "SA-1B masks (JSON)", "sa1b"),
-    ("coco-panoptic", "COCO panoptic (JSON and PNG)", "panoptic"),
-    ("coco", "COCO instances or stuff (JSON)", "coco"),
-    ("datumaro", "Datumaro (JSON)", "datumaro"),
-    ("supervisely", "Supervisely (JSON)", "supervisely"),
-    ("isat", "ISAT (JSON)", "isat"),
-    ("labelme", "LabelMe (JSON)", "labelme"),
-    ("labelme-xml", "LabelMe (XML)", "labelme_xml"),
-    ("cvat", "CVAT 1.1 (XML)", "cvat"),
-    ("cityscapes", "Cityscapes polygons (JSON)", "cityscapes"),
-    ("yolo-seg", "YOLO segmentation (text)", "yolo_seg"),
-    ("label-png", "Label maps: palette or index PNG (VOC, DAVIS, CamVid, Cityscapes)", "label_png"),
-    ("colour-png", "Label maps: colour PNG", "colour_png"),
-)
-
-FORMATS: dict[str, Format] = {row[0]: Format(id=row[0], title=row[1], module=row[2]) for row in TABLE}
+FORMATS: dict[str, Format] = {row.id: Format(id=row.id, title=row.title, module=row.module) for row in TABLE}
+"""In the order in which they are asked."""
 
 
 def candidates(files: Files) -> list[str]:
@@ -78,6 +62,7 @@ def detect(files: Files) -> str:
         raise Refused(f"“{files.title}” holds no files.")
     for name in files.names[:1000]:
         check_kind(name, b"")
+    masks.refuse(files)
     titles = "; ".join(known.title for known in FORMATS.values())
     raise Refused(f"“{files.title}” is not ground truth in a format that can be read. These are: {titles}.")
 

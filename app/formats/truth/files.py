@@ -15,9 +15,11 @@ from types import TracebackType
 from typing import Self
 
 from app.errors import Refused
-from app.formats.archive import MAX_ENTRIES, MAX_ENTRY_BYTES, CheckedZip, ignorable, natural_key
+from app.formats.archive import MAX_ENTRIES, MAX_ENTRY_BYTES, CheckedZip, ignorable, natural_key, stem_of
 from app.formats.sniff import sniff_bytes
 from app.formats.truth.model import Files
+
+__all__ = ["Files", "check_kind", "open_files", "stem_of", "suffix_of", "with_suffix"]
 
 MAX_DEPTH = 32
 HEAD = 4096
@@ -71,11 +73,6 @@ def check_kind(name: str, head: bytes) -> None:
 def suffix_of(name: str) -> str:
     """The ending of a name in lower case with its dot, "" without one."""
     return PurePosixPath(name).suffix.lower()
-
-
-def stem_of(name: str) -> str:
-    """The last part of a name without its ending."""
-    return PurePosixPath(name).stem
 
 
 def with_suffix(files: Files, *suffixes: str) -> list[str]:
