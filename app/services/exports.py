@@ -10,14 +10,13 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from app import store as db
 from app.errors import NotFound, Refused
 from app.formats.out import FORMATS, Format
-from app.models import Asset, Frame, Job, Region, new_id
+from app.models import Asset, Frame, Job, Project, Region, new_id
 from app.services import jobs, maps
 from app.services.context import Context
 from app.services.views import NewExport
@@ -40,7 +39,7 @@ def submit(ctx: Context, project_id: str, wanted: NewExport, *, actor: str) -> J
     if not _SPLIT.fullmatch(wanted.split):
         raise Refused("The name of the part must be letters, digits, - and _, at most 40 of them.")
     job_id = wanted.id or new_id()
-    project, assets = ctx.store.read(lambda cur: _what(cur, project_id, wanted))
+    project, assets = ctx.store.read(lambda cur: selection(cur, project_id, wanted.asset_id))
     if not any(a.frame_count for a in assets):
         raise Refused("There is no frame to export yet. Import a video first.")
     if "one-asset" in format.options and len(assets) > 1:
@@ -50,7 +49,7 @@ def submit(ctx: Context, project_id: str, wanted: NewExport, *, actor: str) -> J
     folder.mkdir(parents=True, exist_ok=True)
     snapshot = folder / "input.jsonl"
     if not snapshot.exists():
-        _write_snapshot(ctx, project_id, assets, snapshot)
+        write_snapshot(ctx, project_id, assets, snapshot)
     return jobs.submit(
         ctx,
         "export",
@@ -76,17 +75,18 @@ def submit(ctx: Context, project_id: str, wanted: NewExport, *, actor: str) -> J
     )
 
 
-def _what(cur: db.Cursor, project_id: str, wanted: NewExport) -> tuple[Any, list[Asset]]:
+def selection(cur: db.Cursor, project_id: str, asset_id: str | None) -> tuple[Project, list[Asset]]:
+    """The project with all its assets, or with the one that is named. Raises NotFound."""
     project = db.projects.get(cur, project_id)
     assets = db.assets.of_project(cur, project_id)
-    if wanted.asset_id is not None:
-        assets = [a for a in assets if a.id == wanted.asset_id]
+    if asset_id is not None:
+        assets = [a for a in assets if a.id == asset_id]
         if not assets:
             raise NotFound("The project has no such asset.")
     return project, assets
 
 
-def _write_snapshot(ctx: Context, project_id: str, assets: list[Asset], target: Path) -> None:
+def write_snapshot(ctx: Context, project_id: str, assets: list[Asset], target: Path) -> None:
     """One header line, then per asset one line and one line per frame with its regions, in order."""
     part = target.with_suffix(".part")
     encode = msgspec.json.encode
