@@ -21,6 +21,7 @@ from app.formats.out import FORMATS
 from app.formats.out.model import Files, FrameOut, Options, Plan, RegionOut, Writer
 from app.formats.out.names import kept_name, plain_name, take
 from app.formats.out.writers import open_writer
+from app.models import Track
 from tasks.channel import Channel, storage_errors, write_aside
 from tasks.rendering import classes_of, winner_map
 from tasks.snapshot import FrameEntry, Section, Snapshot
@@ -86,7 +87,7 @@ def export_frames(
     Raises Refused (nothing to export, a template that does not suit the format, an unreadable frame),
     Cancelled, StorageFull.
     """
-    numbers = _track_numbers(snapshot)
+    numbers = {track.id: number for number, track in enumerate(_tracks(snapshot), 1)}
     writer = open_writer(format, _plan(snapshot, numbers, format, options))
     make = partial(_made, writer, numbers, options)
     total = sum(s.labelled if options.only_labelled else s.frames for s in snapshot.sections)
@@ -126,17 +127,16 @@ def _plan(snapshot: Snapshot, numbers: dict[str, int], format: str, options: Opt
         format=format,
         title=header.project.name,
         classes=header.class_template.classes,
-        tracks=header.tracks,
+        tracks=_tracks(snapshot),
         options=options,
         objects=options.objects or row.objects,  # pyright: ignore[reportArgumentType]
-        split=options.split,
+        split=options.split or row.split,
         survey=survey,
     )
 
 
-def _track_numbers(snapshot: Snapshot) -> dict[str, int]:
-    tracks = sorted(snapshot.header.tracks, key=lambda track: (track.created_at, track.id))
-    return {track.id: number for number, track in enumerate(tracks, 1)}
+def _tracks(snapshot: Snapshot) -> list[Track]:
+    return sorted(snapshot.header.tracks, key=lambda track: (track.created_at, track.id))
 
 
 def _made(writer: Writer, numbers: dict[str, int], options: Options, wanted: Wanted) -> Page:

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 
 class Format(Struct, kw_only=True, frozen=True):
-    """`options`: the names of the options that the format heeds (fields of `model.Options`, and "asset" or
-    "one-asset" for whether a choice of asset may or must be made). `lossy`: what does not survive, or "".
+    """`options`: the names of the options that the format heeds ("asset", "one-asset": a choice of
+    asset may, must be made; the others are `model.Options`, shortened). `lossy`: what does not survive, or "".
     `objects`: what one annotation stands for unless told otherwise. `module`: "" where a task writes it whole.
     """
 
@@ -24,7 +24,7 @@ class Format(Struct, kw_only=True, frozen=True):
     lossy: str = ""
 
 
-_MAPS = ("asset", "unlabelled", "labelled", "media")
+_MAPS = ("asset", "unlabelled", "shared", "labelled", "media")
 _THINGS = ("asset", "labelled", "objects", "media")
 
 TABLE: tuple[Format, ...] = (
@@ -47,22 +47,81 @@ TABLE: tuple[Format, ...] = (
         title="Label maps as colour PNG",
         hint="One RGB PNG a frame in the colours of the classes.",
         module="label_maps",
-        options=("asset", "labelled", "media"),
+        options=_MAPS,
     ),
     Format(
         id="coco",
         title="COCO instances",
         hint="One JSON for all frames, masks as compressed run lengths.",
         module="coco",
-        options=_THINGS,
+        options=(*_THINGS, "split"),
+        split="default",
+    ),
+    Format(
+        id="coco-panoptic",
+        title="COCO panoptic",
+        hint="One PNG of segment numbers a frame, and one JSON that says what they are.",
+        module="coco_panoptic",
+        options=(*_THINGS, "split"),
+        split="default",
     ),
     Format(
         id="voc",
         title="PASCAL VOC",
         hint="SegmentationClass and SegmentationObject as palette PNG, labelmap.txt and the list of frames.",
         module="voc",
-        options=("asset", "unlabelled", "labelled", "split", "media"),
+        options=(*_MAPS, "split"),
         split="default",
+    ),
+    Format(
+        id="davis",
+        title="DAVIS",
+        hint="A folder of palette PNGs for every asset, one number for each track.",
+        module="davis",
+        options=(*_MAPS, "objects", "split"),
+        objects="region",
+        split="train",
+    ),
+    Format(
+        id="cityscapes",
+        title="Cityscapes",
+        hint="labelIds, instanceIds and colour PNG and polygons for every frame.",
+        module="cityscapes",
+        options=(*_MAPS, "objects", "split"),
+        split="train",
+    ),
+    Format(
+        id="labelme",
+        title="LabelMe",
+        hint="One JSON a frame, with masks as they are.",
+        module="labelme",
+        options=_THINGS,
+        objects="region",
+    ),
+    Format(
+        id="cvat",
+        title="CVAT for images 1.1",
+        hint="One XML for all frames, masks as run lengths.",
+        module="cvat",
+        options=_THINGS,
+        objects="region",
+    ),
+    Format(
+        id="yolo-seg",
+        title="YOLO segmentation",
+        hint="One text a frame with a polygon for every piece, and data.yaml.",
+        module="yolo_seg",
+        options=(*_THINGS, "split"),
+        objects="region",
+        split="train",
+        lossy="Polygons lose holes, and a region of several pieces becomes several objects.",
+    ),
+    Format(
+        id="masks-png",
+        title="Masks as PNG",
+        hint="Black and white PNGs, a folder for every class or every track.",
+        module="masks_png",
+        options=_THINGS,
     ),
     Format(
         id="overlay-mp4",

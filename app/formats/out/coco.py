@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -63,9 +64,7 @@ class Coco:
                 bbox=runs.bbox,
             )
             if region:
-                row.attributes = dict(region.attributes)
-                if region.track is not None:
-                    row.attributes["track_id"] = region.track
+                row.attributes = region.facts
             found.append(row)
         image = Image(frame.position + 1, frame.path + frame.suffix, frame.width, frame.height)
         return {_IMAGE: msgspec.json.encode(image), _ANNOTATIONS: msgspec.msgpack.encode(found)}
@@ -75,7 +74,7 @@ class Coco:
 
     def finish(self, pages: Pages) -> Streamed:
         yield classes_file(self._plan)
-        yield f"annotations/instances_{self._plan.split or 'default'}.json", self._document(pages)
+        yield f"annotations/instances_{self._plan.split}.json", self._document(pages)
 
     def _document(self, pages: Pages) -> Iterator[bytes]:
         info = {"description": self._plan.title}
@@ -96,7 +95,7 @@ def _numbered(pages: Pages) -> Iterator[bytes]:
             yield msgspec.json.encode(row)
 
 
-def categories(plan: Plan) -> list[dict[str, object]]:
+def categories(plan: Plan) -> list[dict[str, Any]]:
     """The classes as COCO categories; the parent's name is the supercategory."""
     names = {c.id: c.name for c in plan.classes}
     return [{"id": c.id, "name": c.name, "supercategory": names.get(c.parent or 0, "")} for c in plan.classes]

@@ -48,6 +48,11 @@ class RegionOut:
     track: int | None = None
     attributes: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """The attributes, and the track as `track_id`."""
+        return {**self.attributes} if self.track is None else {**self.attributes, "track_id": self.track}
+
 
 @dataclass(slots=True, eq=False)
 class FrameOut:
@@ -85,8 +90,10 @@ class FrameOut:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What holds for a whole export. `survey` gives the regions of every frame, without pixels:
-    (sequence, regions), in order; it can be called again."""
+    """What holds for a whole export. `tracks`: number n is the n-th.
+
+    `survey` gives (sequence, regions) of every frame, in order, without pixels; it can be called again.
+    """
 
     format: str
     title: str

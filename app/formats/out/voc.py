@@ -62,7 +62,8 @@ class Voc:
         files = {
             f"SegmentationClass/{frame.path}.png": classes,
             f"SegmentationObject/{frame.path}.png": palette_png(numbers[frame.winners], {}),
-            _NAME: frame.path.encode(),
+            # A name with spaces is quoted, or readers would take its first word.
+            _NAME: (f'"{frame.path}"\n' if " " in frame.path else f"{frame.path}\n").encode(),
         }
         if len(seen) > MAX_OBJECTS:
             files[_CROWDED] = b""
@@ -79,8 +80,7 @@ class Voc:
             more={c.id: {"label": names[c.id]} for c in self._plan.classes if names[c.id] != c.name},
         )
         yield "labelmap.txt", [self._label_map(names)]
-        split = self._plan.split or "default"
-        yield f"ImageSets/Segmentation/{split}.txt", (name + b"\n" for name in fragments(pages, _NAME))
+        yield f"ImageSets/Segmentation/{self._plan.split}.txt", fragments(pages, _NAME)
         crowded = sum(1 for _ in fragments(pages, _CROWDED))
         if crowded:
             self.notes.append(
