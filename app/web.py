@@ -25,7 +25,7 @@ from litestar.static_files import create_static_files_router
 
 from app.errors import PointillistError
 from app.routes import pages, problems
-from app.routes.api import assets, class_templates, frames, jobs, projects, system
+from app.routes.api import assets, class_templates, frames, imports, inspector, jobs, projects, system
 from app.routes.security import Gate
 from app.routes.ws import workspace
 from app.services import health, uploads
@@ -80,6 +80,8 @@ def create_app(ctx: Context) -> Litestar:
             projects.router,
             assets.router,
             frames.router,
+            imports.router,
+            inspector.router,
             jobs.router,
             class_templates.router,
         ],
