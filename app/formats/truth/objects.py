@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from app.errors import Refused
 from app.formats.archive import IMAGE_SUFFIXES
 from app.formats.truth.model import Files, SourceClass, TruthFrame, TruthObject
-from app.formats.truth.shapes import Piece, check_size
+from app.formats.truth.shapes import Empty, Piece, check_size
 
 MAX_PROBLEMS = 100
 """Sentences kept for one frame; the rest is counted."""
@@ -185,8 +185,12 @@ class Sheet:
         *,
         track: str | None = None,
         attributes: dict[str, str] | None = None,
+        may_be_empty: bool = False,
     ) -> TruthObject | None:
-        """Draw one annotation with `draw(width, height)`; `label` names it in sentences ("annotation 7")."""
+        """Draw one annotation with `draw(width, height)`; `label` names it in sentences ("annotation 7").
+
+        `may_be_empty`: one without pixels is no problem, it is just not there.
+        """
         if not self.usable:
             return None
         try:
@@ -196,7 +200,8 @@ class Sheet:
             if self._held > self._limit:
                 raise Refused("the frame has more objects than can be held at once.")
         except Refused as exc:
-            self.say(f"{label} is left out: {exc.sentence}")
+            if not (may_be_empty and isinstance(exc, Empty)):
+                self.say(f"{label} is left out: {exc.sentence}")
             return None
         if piece.note:
             self.say(f"{label}: {piece.note}; it is kept.")

@@ -43,6 +43,10 @@ class Piece(NamedTuple):
     note: str = ""
 
 
+class Empty(Refused):
+    """An annotation without a single pixel."""
+
+
 def check_size(width: float, height: float) -> tuple[int, int]:
     """A frame's size as whole numbers. Raises `Refused` when there is none or it is larger than any frame."""
     if not (width >= 1 and height >= 1) or int(width) != width or int(height) != height:
@@ -100,6 +104,15 @@ def union(pieces: Sequence[Piece]) -> Piece:
     for mask, x, y, _ in pieces:
         out[y - y0 : y - y0 + mask.shape[0], x - x0 : x - x0 + mask.shape[1]] |= mask
     return Piece(out, x0, y0, next((piece.note for piece in pieces if piece.note), ""))
+
+
+def subtract(piece: Piece, hole: Piece) -> Piece:
+    """`piece` without the pixels of `hole`. Raises `Empty` when nothing is left."""
+    y, x = hole.y0 - piece.y0, hole.x0 - piece.x0
+    mask = piece.mask.copy()
+    into = mask[max(0, y) : max(0, y + hole.mask.shape[0]), max(0, x) : max(0, x + hole.mask.shape[1])]
+    into &= ~hole.mask[max(0, -y) :, max(0, -x) :][: into.shape[0], : into.shape[1]]
+    return tight(mask, piece.x0, piece.y0, piece.note)
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float, width: int, height: int, angle: float = 0.0) -> Piece:
@@ -176,7 +189,7 @@ def tight(mask: np.ndarray, x0: int, y0: int, note: str = "") -> Piece:
     """Cut to the pixels that are set. Raises `Refused` when none is."""
     box = bounding_box(mask)
     if box is None:
-        raise Refused("it covers no pixel.")
+        raise Empty("it covers no pixel.")
     left, top, right, bottom = box
     cut = mask[top:bottom, left:right]
     # A view would keep the whole frame's pixels alive behind a small object.
