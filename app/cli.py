@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct, structs
 
-from app import cli_review
+from app import cli_labels, cli_review
 from app.formats.out import FORMATS
 
 if TYPE_CHECKING:
@@ -213,6 +213,7 @@ def doctor(common: Common, as_json: bool) -> None:
 
 
 cli_review.register(main, shared)
+cli_labels.register(main, shared)
 
 
 if __name__ == "__main__":

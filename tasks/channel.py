@@ -240,6 +240,16 @@ def _cut_torn_line(handle: int) -> None:
         os.ftruncate(handle, end)
 
 
+def cut_lines(path: Path) -> None:
+    """Remove a torn last line from a file of lines; a file that is not there is fine."""
+    if path.exists():
+        handle = os.open(path, os.O_RDWR)
+        try:
+            _cut_torn_line(handle)
+        finally:
+            os.close(handle)
+
+
 def read_progress(folder: Path) -> Progress | None:
     """The last progress, or None before the first."""
     return _read(folder / "progress.json", Progress)

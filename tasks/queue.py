@@ -30,11 +30,13 @@ KINDS: dict[str, str] = {
     "extract": "tasks.extract:run",
     "export": "tasks.export:run",
     "import_bundle": "tasks.import_bundle:run",
+    "import_labels": "tasks.import_labels:run",
     "probe": "tasks.probing:run",
+    "what_if": "tasks.what_if:run",
 }
 """Job kind → "module:function"; the function is `run(channel, args) -> value`, imported when first needed."""
 
-ISOLATED: dict[str, int] = {"extract": 4096, "probe": 4096}
+ISOLATED: dict[str, int] = {"extract": 4096, "probe": 4096, "import_labels": 8192}
 """Kinds that decode foreign bytes run in a process of their own, with this address space in MiB."""
 
 MAX_ATTEMPTS = 3

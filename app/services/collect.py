@@ -19,7 +19,7 @@ import msgspec
 from app import store as db
 from app.errors import PointillistError, StorageFull, Unavailable
 from app.models import Job
-from app.services import assets, bundles, jobs
+from app.services import assets, bundles, imports, jobs
 from app.services.context import Context
 from tasks import channel
 
@@ -37,11 +37,16 @@ ATTEMPTS = 10
 Partial = Callable[[db.Cursor, Job, list[dict[str, Any]]], None]
 Finish = Callable[[db.Cursor, Job, dict[str, Any]], None]
 
-ON_PARTIAL: dict[str, Partial] = {"extract": assets.on_frames, "import_bundle": bundles.on_records}
-ON_RESULT: dict[str, Finish] = {"extract": assets.on_extracted, "import_bundle": bundles.on_imported}
+ON_PARTIAL: dict[str, Partial] = {"extract": assets.on_frames, "import_bundle": bundles.on_records,
+    "import_labels": imports.on_records,
+}
+ON_RESULT: dict[str, Finish] = {"extract": assets.on_extracted, "import_bundle": bundles.on_imported,
+    "import_labels": imports.on_imported,
+}
 ON_STOPPED: dict[str, Callable[[db.Cursor, Job], None]] = {
     "extract": assets.on_stopped,
     "import_bundle": bundles.on_stopped,
+    "import_labels": imports.on_stopped,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from app.errors import NotFound
@@ -97,6 +98,24 @@ def at_revision(cur: Cursor, id: str, revision: int) -> ClassTemplate:
     if row is None:
         raise NotFound(f"The class template “{current.name}” has no revision {revision}.")
     return msgspec.json.decode(row[0], type=ClassTemplate)
+
+
+class _Numbered(Struct):
+    id: int
+
+
+class _Body(Struct):
+    classes: list[_Numbered]
+
+
+def highest_class_id(cur: Cursor, id: str) -> int:
+    """The highest id that a class of any revision had, so that no id means two classes; 0 where there was none."""
+    bodies = [_body.decode(body) for (body,) in cur.all(REVISIONS, id=id)]
+    numbers = [c.id for body in bodies for c in body.classes] + [c.id for c in get(cur, id).classes]
+    return max(numbers, default=0)
+
+
+_body = msgspec.json.Decoder(_Body)
 
 
 def projects_using(cur: Cursor, id: str) -> int:

@@ -35,6 +35,7 @@ from frame where asset_id = $asset_id and index >= $start and index < $start + $
 order by index
 """
 COUNT = "select count(*) from frame where asset_id = $asset_id"
+COUNT_OF = "select count(*) from frame where id in (select unnest($ids::varchar[]))"
 UPDATE = """
 update frame set source_index = $source_index, pts = $pts, width = $width, height = $height, hash = $hash,
     file = $file, thumb = $thumb, name = $name, state = $state, revision = revision + 1
@@ -90,6 +91,12 @@ def page(cur: Cursor, asset_id: str, start: int, limit: int) -> list[Frame]:
 
 def count(cur: Cursor, asset_id: str) -> int:
     row = cur.one(COUNT, asset_id=asset_id)
+    return row[0] if row else 0
+
+
+def count_of(cur: Cursor, ids: Sequence[str]) -> int:
+    """How many of these frames exist."""
+    row = cur.one(COUNT_OF, ids=list(ids))
     return row[0] if row else 0
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from app.errors import NotFound
@@ -46,6 +47,12 @@ select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, au
     updated_at, attributes
 from region where frame_id = $frame_id
 order by created_at, id
+"""
+OF_FRAMES = """
+select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
+    updated_at, attributes
+from region where frame_id in (select unnest($frame_ids::varchar[]))
+order by asset_id, frame_index, created_at, id
 """
 OF_ASSET = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
@@ -97,6 +104,27 @@ where class_id = $class_id and asset_id in (
     select asset.id from asset join project on project.id = asset.project_id
     where project.class_template_id = $class_template_id)
 """
+USAGE_OF_CLASS = """
+select project.id, project.name, project.trashed_at is not null, asset.id, asset.name, count(*),
+    count(distinct region.frame_index)
+from region join asset on asset.id = region.asset_id join project on project.id = asset.project_id
+where region.class_id = $class_id and project.class_template_id = $class_template_id
+group by all order by project.name, project.id, asset.name, asset.id
+"""
+ATTRIBUTES_OF_CLASS = """
+select attributes, count(*) from region
+where class_id = $class_id and asset_id in (
+    select asset.id from asset join project on project.id = asset.project_id
+    where project.class_template_id = $class_template_id)
+group by attributes
+"""
+COUNTS_OF_CLASSES = """
+select class_id, count(*) from region
+where asset_id in (
+    select asset.id from asset join project on project.id = asset.project_id
+    where project.class_template_id = $class_template_id)
+group by class_id
+"""
 
 
 def _certified(certificate: Certificate | None) -> bool:
@@ -143,6 +171,11 @@ def get(cur: Cursor, id: str) -> Region:
 def of_frame(cur: Cursor, frame_id: str) -> list[Region]:
     """The regions of a frame, oldest first."""
     return CODEC.rows(cur.all(OF_FRAME, frame_id=frame_id))
+
+
+def of_frames(cur: Cursor, frame_ids: Sequence[str]) -> list[Region]:
+    """The regions of several frames, by frame, oldest first."""
+    return CODEC.rows(cur.all(OF_FRAMES, frame_ids=list(frame_ids)))
 
 
 def of_asset(cur: Cursor, asset_id: str, start: int, limit: int) -> Iterator[Region]:
@@ -212,3 +245,34 @@ def count_of_class(cur: Cursor, class_template_id: str, class_id: int) -> int:
     """How many regions, in all projects that use the class template, have this class."""
     row = cur.one(COUNT_OF_CLASS, class_template_id=class_template_id, class_id=class_id)
     return row[0] if row else 0
+
+
+def counts_of_classes(cur: Cursor, class_template_id: str) -> dict[int, int]:
+    """How many regions each class has in all projects that use the class template; classes without are absent."""
+    return dict(cur.all(COUNTS_OF_CLASSES, class_template_id=class_template_id))  # pyright: ignore[reportArgumentType]
+
+
+class ClassUse(NamedTuple):
+    """Regions of a class in one asset, and the frames that they lie on."""
+
+    project_id: str
+    project: str
+    trashed: bool
+    asset_id: str
+    asset: str
+    regions: int
+    frames: int
+
+
+def usage_of_class(cur: Cursor, class_template_id: str, class_id: int) -> list[ClassUse]:
+    """By asset, in all projects that use the class template; assets without such regions are absent."""
+    rows = cur.all(USAGE_OF_CLASS, class_template_id=class_template_id, class_id=class_id)
+    return [ClassUse(*row) for row in rows]
+
+
+def attributes_of_class(
+    cur: Cursor, class_template_id: str, class_id: int
+) -> list[tuple[dict[str, str], int]]:
+    """Which attributes the regions of a class have together, and how many regions have just these."""
+    rows = cur.all(ATTRIBUTES_OF_CLASS, class_template_id=class_template_id, class_id=class_id)
+    return [(msgspec.json.decode(text, type=dict[str, str]), n) for text, n in rows]

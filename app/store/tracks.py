@@ -21,6 +21,12 @@ OF_PROJECT = """
 select id, project_id, class_id, name, revision, created_at
 from track where project_id = $project_id order by created_at, id
 """
+OF_CLASS = """
+select track.id, track.project_id, track.class_id, track.name, track.revision, track.created_at
+from track join project on project.id = track.project_id
+where track.class_id = $class_id and project.class_template_id = $class_template_id
+order by track.created_at, track.id
+"""
 UPDATE = """
 update track set class_id = $class_id, name = $name, revision = revision + 1
 where id = $id and ($expected::integer is null or revision = $expected)
@@ -49,6 +55,11 @@ def get(cur: Cursor, id: str) -> Track:
 
 def of_project(cur: Cursor, project_id: str) -> list[Track]:
     return CODEC.rows(cur.all(OF_PROJECT, project_id=project_id))
+
+
+def of_class(cur: Cursor, class_template_id: str, class_id: int) -> list[Track]:
+    """Tracks of a class in all projects that use the class template."""
+    return CODEC.rows(cur.all(OF_CLASS, class_template_id=class_template_id, class_id=class_id))
 
 
 def update(cur: Cursor, track: Track, expected_revision: int | None = None) -> Track:
