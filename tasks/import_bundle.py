@@ -135,14 +135,19 @@ def _lines(channel: Channel, file: bundle.BundleFile) -> Iterator[bundle.Line]:
 
 
 class NewIds:
-    """Ids that follow from the new project's id and the old id: a repeated execution makes the same."""
+    """Ids that follow from the new project's id and the order of the bundle, and sort in that order.
+
+    A repeated execution makes the same ids, and the restored project gives a bundle of the same order.
+    """
 
     def __init__(self, project_id: str) -> None:
         self._salt = project_id.encode()
+        self._order: dict[str, int] = {}
         self._ranks: dict[str, int] = {}
 
     def of(self, old: str) -> str:
-        return hashlib.sha256(self._salt + old.encode()).hexdigest()[:24]
+        rank = self._order.setdefault(old, len(self._order))
+        return hashlib.sha256(self._salt).hexdigest()[:16] + f"{rank:08x}"
 
     def of_frame(self, old: str) -> str:
         asset, _, index = old.partition("-")
