@@ -42,15 +42,7 @@ FORMATS: dict[str, Format] = {row.id: Format(id=row.id, title=row.title, module=
 
 def candidates(files: Files) -> list[str]:
     """The ids of all formats that say the source is theirs, the likeliest first."""
-    found = []
-    for known in FORMATS.values():
-        try:
-            module = known.load()
-        except ModuleNotFoundError:
-            continue
-        if module.matches(files):
-            found.append(known.id)
-    return found
+    return [known.id for known in FORMATS.values() if known.load().matches(files)]
 
 
 def detect(files: Files) -> str:

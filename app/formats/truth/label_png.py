@@ -5,7 +5,8 @@
 | VOC (`SegmentationClass`) | labelmap.txt or class_names.txt, else the 20 classes; 255 is void |
 | CamVid (`trainannot` …) | label_colors.txt, else the 11 classes; 0 is sky, 11 is void |
 | Cityscapes (`*_labelIds`, else `*_labelTrainIds`, else `*_instanceIds`) | the published ids |
-| DAVIS, YouTube-VOS (`Annotations/<sequence>/`) | an object followed through the sequence: given as objects |
+| DAVIS, YouTube-VOS (`Annotations/<sequence>/`) | an object followed through the sequence, given as objects; \
+with classes.json beside it and no list of objects, a class |
 | any folder of masks | classes.json or another list beside it, our own export's too, else the bare numbers |
 
 No value is taken for background unless the source says so.
@@ -52,7 +53,11 @@ class LabelReader(MapReader):
         # A list that states the numbers, or numbers that are published, are worth saying when a pixel has another.
         self._closed = bool(self._declared)
         self._colours: dict[int, str] = {}
-        self._categories = _categories(files) if masks.layout == "annotations" else {}
+        self._tracked: dict[tuple[str, int], _Tracked] = {}
+        self._objects = False
+        if masks.layout == "annotations":
+            self._tracked = _tracked(files)
+            self._objects = bool(self._tracked) or not self._closed
 
     def _fill(self, frame: TruthFrame, place: int, pixels: NDArray[Any], data: bytes) -> None:
         mask = self.masks.items[place]
@@ -70,7 +75,7 @@ class LabelReader(MapReader):
             )
         palette = palette_of(data)
         self._check_palette(frame, mask.file, present, palette)
-        if self.masks.layout == "annotations":
+        if self._objects:
             self._give_objects(frame, mask.sequence, pixels, palette)
             return
         frame.values = pixels
@@ -106,16 +111,21 @@ class LabelReader(MapReader):
                     cut(pixels, value, box, self._remember(value, "void", palette, void=True))
                 )
                 continue
-            category = self._categories.get((sequence.rpartition("/")[2], value))
-            if category:
-                key = f"name:{category}"
-                self._found.setdefault(key, SourceClass(key=key, name=category))
+            known = self._tracked.get((sequence.rpartition("/")[2], value), _Tracked())
+            if known.category:
+                key = self._named(known.category)
             else:
-                name = self._declared[f"value:{value}"].name if f"value:{value}" in self._declared else ""
-                key = self._remember(value, name or f"object {value}", palette)
+                key = self._remember(value, f"object {value}", palette)
             made = cut(pixels, value, box, key)
-            made.track = f"{sequence}/{value}" if sequence else str(value)
+            made.track = known.track or (f"{sequence}/{value}" if sequence else str(value))
             frame.objects.append(made)
+
+    def _named(self, name: str) -> str:
+        """The key of the class of that name, which the class list may know."""
+        key = next((key for key, known in self._declared.items() if known.name == name), f"name:{name}")
+        if key not in self._declared:
+            self._found.setdefault(key, SourceClass(key=key, name=name))
+        return key
 
     def _check_palette(self, frame: TruthFrame, file: str, present: list[int], palette: list[str]) -> None:
         """Where only the palette tells what a number is, it must be the same in every file."""
@@ -153,21 +163,46 @@ def _declared(masks: Masks, listed: ClassList | None, palette: list[str]) -> lis
     return found
 
 
-def _categories(files: Files) -> dict[tuple[str, int], str]:
-    """(sequence, object) → category, from the meta.json of YouTube-VOS. Anything unexpected is left out."""
-    name = next((name for name in files.names if name.rpartition("/")[2] == "meta.json"), None)
-    if name is None:
-        return {}
-    try:
-        videos = msgspec.json.decode(files.read(name, 64 << 20), type=_Meta).videos
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise Refused(f"“{name}” is not the list of objects that belongs to such label maps.") from exc
-    return {
-        (sequence, int(number)): known.category[:200]
-        for sequence, video in videos.items()
-        for number, known in video.objects.items()
-        if number.isdecimal() and len(number) < 6 and known.category
-    }
+class _Tracked(msgspec.Struct):
+    """An object of a sequence: its class, and what it is called through all sequences ("" = not known)."""
+
+    category: str = ""
+    track: str = ""
+
+
+def _tracked(files: Files) -> dict[tuple[str, int], _Tracked]:
+    """(sequence, number) → object, from the meta.json of YouTube-VOS or the objects.json of our own exports.
+
+    Raises Refused when such a file is damaged.
+    """
+    bases = {name.rpartition("/")[2]: name for name in reversed(files.names)}
+    for base, kind in (("objects.json", dict[str, list[_OurObject]]), ("meta.json", _Meta)):
+        name = bases.get(base)
+        if name is None:
+            continue
+        try:
+            found = msgspec.json.decode(files.read(name, 64 << 20), type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+            raise Refused(f"“{name}” is not the list of objects that belongs to such label maps.") from exc
+        if isinstance(found, _Meta):
+            return {
+                (sequence, int(number)): _Tracked(known.category[:200])
+                for sequence, video in found.videos.items()
+                for number, known in video.objects.items()
+                if number.isdecimal() and len(number) < 6
+            }
+        return {
+            (sequence, known.number): _Tracked(known.category[:200], known.track[:200])
+            for sequence, rows in found.items()
+            for known in rows
+        }
+    return {}
+
+
+class _OurObject(msgspec.Struct):
+    number: int
+    category: str = msgspec.field(default="", name="class")
+    track: str = ""
 
 
 class _Object(msgspec.Struct):

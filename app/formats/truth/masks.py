@@ -77,7 +77,8 @@ def find_masks(files: Files) -> Masks:
     """The label maps of a source, in its order. Looks at names, and at heads where names say nothing."""
     folders = {str(PurePosixPath(name).parent) for name in files.names}
     rasters = with_suffix(files, *_RASTER)
-    roles = {name: _role(name, folders) for name in rasters}
+    stems = {stem_of(name) for name in rasters}
+    roles = {name: _role(name, folders, stems) for name in rasters}
     if len(files.names) == 1:
         roles = dict.fromkeys(rasters, "")
     chosen = [name for name in rasters if roles[name] == "mask"]
@@ -103,8 +104,11 @@ def _may_be_image(name: str, role: str) -> bool:
     return role == "image" or (role == "" and "mask" not in name.rpartition("/")[0].lower())
 
 
-def _role(name: str, folders: set[str]) -> str:
-    """ "mask", "image", "other", or "" where the name does not tell. The deepest folder that tells decides."""
+def _role(name: str, folders: set[str], stems: set[str]) -> str:
+    """ "mask", "image", "other", or "" where the name does not tell. The deepest folder that tells decides.
+
+    An ending such as "_mask" tells only where the image without it is there too.
+    """
     stem = stem_of(name)
     city = _CITYSCAPES.match(stem)
     if city:
@@ -120,7 +124,8 @@ def _role(name: str, folders: set[str]) -> str:
             return "image"
         if part in MASK_FOLDERS or (part.endswith("annot") and len(part) > 5):
             return "mask"
-    return "mask" if suffix_of(name) == ".png" and _ENDING.match(stem) else ""
+    ending = _ENDING.match(stem)
+    return "mask" if ending and ending["base"] in stems and suffix_of(name) == ".png" else ""
 
 
 def _by_content(files: Files, names: list[str]) -> list[str]:
@@ -179,7 +184,7 @@ def _mask(name: str, images: dict[str, list[str]], layout: str) -> Mask:
     ]
     sequence = "/".join(parts) if layout == "annotations" else ""
     number = _NUMBER.search(base)
-    own = "/".join([*parts, f"{base}.png"])
+    own = "/".join([*parts, f"{base}_leftImg8bit.png" if city else f"{base}.png"])
     return Mask(
         name, _image_of(own, images.get(base, [])), int(number[1]) if number else None, role, sequence
     )

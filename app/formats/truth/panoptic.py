@@ -7,6 +7,7 @@ folder that is called as the JSON file; others are found by their name. `iscrowd
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,7 +18,17 @@ from app.errors import Refused
 from app.formats.label_png import read_pixels
 from app.formats.truth.class_lists import class_colours
 from app.formats.truth.files import stem_of, with_suffix
-from app.formats.truth.json_source import Id, counted, has_key, heads, image_name, item, json_names, read_json
+from app.formats.truth.json_source import (
+    Id,
+    as_text,
+    counted,
+    has_key,
+    heads,
+    image_name,
+    item,
+    json_names,
+    read_json,
+)
 from app.formats.truth.map_reader import MAX_FILE_BYTES, runs
 from app.formats.truth.model import Files, TruthFrame, TruthObject
 from app.formats.truth.objects import ObjectReader
@@ -45,6 +56,7 @@ class _Segment(Struct):
     id: int
     category_id: Id
     iscrowd: int | bool = 0
+    attributes: dict[str, Any] = {}
 
 
 class _Annotation(Struct):
@@ -225,15 +237,12 @@ class PanopticReader(ObjectReader):
             taken.add(segment.id)
             place = places[segment.id]
             rows, columns = found[place - 1] or (slice(0, 0), slice(0, 0))
-            frame.objects.append(
-                TruthObject(
-                    key,
-                    labels[rows, columns] == place,
-                    columns.start,
-                    rows.start,
-                    attributes={"iscrowd": "true"} if segment.iscrowd else {},
-                )
-            )
+            attributes = as_text(segment.attributes)
+            if segment.iscrowd:
+                attributes["iscrowd"] = "true"
+            track = attributes.pop("track_id", None)
+            mask = labels[rows, columns] == place
+            frame.objects.append(TruthObject(key, mask, columns.start, rows.start, track, attributes))
         if unlisted:
             numbers = sorted(unlisted)
             shown = ", ".join(map(str, numbers[:_SHOWN])) + (" …" if len(numbers) > _SHOWN else "")
