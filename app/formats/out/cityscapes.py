@@ -98,7 +98,8 @@ def nested_polygons(frame: FrameOut, objects: Objects) -> list[tuple[int, list[l
     """(class id, [[x, y], …]) in the order of painting: what lies in a hole of another comes after it.
 
     Vertices are pixels of the rim (whole numbers). Pieces are connected by sides, so that of two pieces one is
-    inside the other's outer rim or they are apart: painting them large to small gives every pixel back.
+    inside the other's outer rim, and then begins further down, or they are apart: painting them from the top
+    down gives every pixel back.
     Unlabelled pieces (class 0) are among them only where they lie in a hole.
     """
     source = frame.label_map if objects == "class" else frame.winners
@@ -114,12 +115,11 @@ def nested_polygons(frame: FrameOut, objects: Objects) -> list[tuple[int, list[l
         if not value and rim:
             continue
         rings, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        filled = cv2.fillPoly(np.zeros_like(mask), rings, (1,))
         ring = np.add(rings[0].reshape(-1, 2), (x0, y0)).tolist()
         class_id = frame.regions[value - 1].class_id if value and objects == "region" else value
         # One pixel or a line is a polygon too, of points that repeat.
-        found.append((int(filled.sum()), number, class_id, ring if len(ring) > 2 else (ring * 3)[:3]))
-    found.sort(key=lambda row: (-row[0], row[1]))
+        found.append((y0, number, class_id, ring if len(ring) > 2 else (ring * 3)[:3]))
+    found.sort(key=lambda row: row[:2])
     return [(class_id, ring) for _, _, class_id, ring in found]
 
 
