@@ -41,13 +41,19 @@ class Recorder:
         self.count = db.bulk.add(self._cur, self._edit_id, self.count, changes)
 
 
-def apply(cur: db.Cursor, edit: Edit, *, backwards: bool) -> None:
-    """Take the bulk changes of an edit back, or make them again. Raises Conflict when a region was changed since."""
+def apply(cur: db.Cursor, edit: Edit, *, backwards: bool) -> set[tuple[str, int]]:
+    """Take the bulk changes of an edit back, or make them again. Raises Conflict when a region was changed since.
+
+    Returns the (asset, class) pairs of the regions that are there now.
+    """
+    used: set[tuple[str, int]] = set()
     for changes in db.bulk.batches(cur, edit.id, edit.bulk, backwards=backwards):
         pairs = [(_decode(change.before), _decode(change.after)) for change in changes]
         if backwards:
             pairs = [(after, before) for before, after in pairs]
         _apply(cur, pairs)
+        used.update((new.frame_id[:24], new.class_id) for _old, new in pairs if new is not None)
+    return used
 
 
 def _apply(cur: db.Cursor, pairs: list[tuple[Region | None, Region | None]]) -> None:
@@ -55,6 +61,9 @@ def _apply(cur: db.Cursor, pairs: list[tuple[Region | None, Region | None]]) -> 
     gone, made, changed = [], [], []
     for old, new in pairs:
         now = current.get(old.id if old is not None else new.id if new is not None else "")
+        if old is not None and new is not None and now is not None and _keeps(now, old, new):
+            changed.append(_merged(now, old, new))
+            continue
         if not _same(now, old):
             raise Conflict(
                 "A region of this edit was changed since. Take that change back first, or delete the region.",
@@ -63,11 +72,9 @@ def _apply(cur: db.Cursor, pairs: list[tuple[Region | None, Region | None]]) -> 
             )
         if new is None:
             gone.append(old)
-        elif now is None:
+        else:
             # Counted on from what it was, so that a page that still shows the old one is refused.
             made.append(replace(new, revision=new.revision + 2))
-        else:
-            changed.append(replace(new, revision=now.revision))
     db.regions.delete_many(cur, [region.id for region in gone])
     db.regions.insert_many(cur, made)
     db.regions.update_many(cur, changed)
@@ -82,6 +89,20 @@ def in_batches(regions: Iterable[Region]) -> Iterator[list[Region]]:
 def _change(before: Region | None, after: Region | None) -> Change:
     id = after.id if after is not None else before.id if before is not None else ""
     return Change(table="region", id=id, before=as_raw(before), after=as_raw(after))
+
+
+def _fields(old: Region, new: Region) -> list[str]:
+    """What the edit changed. What somebody else changed since may stay: the class goes back, the points do not."""
+    names = [n for n in Region.__struct_fields__ if n not in ("revision", "updated_at")]
+    return [name for name in names if getattr(old, name) != getattr(new, name)]
+
+
+def _keeps(now: Region, old: Region, new: Region) -> bool:
+    return all(getattr(now, name) == getattr(old, name) for name in _fields(old, new))
+
+
+def _merged(now: Region, old: Region, new: Region) -> Region:
+    return replace(now, **{name: getattr(new, name) for name in _fields(old, new)})
 
 
 def _same(a: Region | None, b: Region | None) -> bool:

@@ -6,11 +6,12 @@ import math
 import time
 from collections import Counter
 
-import msgspec
+from msgspec.structs import replace
 
 from app import store as db
 from app.errors import Conflict, NotFound, Refused
-from app.models import AttributeDef, ClassDef, ClassTemplate, new_id
+from app.models import AttributeDef, Change, ClassDef, ClassTemplate, MappingRule, as_raw, new_id
+from app.services import history
 from app.services.context import Context
 from app.services.presets import PRESETS
 from app.services.rules import check_rules
@@ -41,6 +42,7 @@ def create(
     *,
     name: str,
     classes: list[ClassDef] | None = None,
+    rules: list[MappingRule] | None = None,
     preset: str | None = None,
     id: str | None = None,
     actor: str,
@@ -51,7 +53,12 @@ def create(
         template.id = id or template.id
     else:
         template = ClassTemplate(
-            id=id or new_id(), name=clean_name(name), classes=classes or [], created_at=now, updated_at=now
+            id=id or new_id(),
+            name=clean_name(name),
+            classes=classes or [],
+            rules=rules or [],
+            created_at=now,
+            updated_at=now,
         )
     check(template)
 
@@ -62,9 +69,7 @@ def create(
             db.class_templates.insert(cur, template)
             return template
 
-    saved = ctx.store.write(write)
-    ctx.events.publish("template", {"id": saved.id, "revision": saved.revision})
-    return saved
+    return tell(ctx, ctx.store.write(write))
 
 
 def get(ctx: Context, template_id: str) -> ClassTemplate:
@@ -79,9 +84,8 @@ def usage(ctx: Context, template_id: str) -> dict[int, int]:
     """How many regions use each class of the template (classes without regions are absent)."""
 
     def query(cur: db.Cursor) -> dict[int, int]:
-        template = db.class_templates.get(cur, template_id)
-        counts = {c.id: db.regions.count_of_class(cur, template_id, c.id) for c in template.classes}
-        return {class_id: n for class_id, n in counts.items() if n}
+        db.class_templates.get(cur, template_id)
+        return db.regions.counts_of_classes(cur, template_id)
 
     return ctx.store.read(query)
 
@@ -92,35 +96,92 @@ def update(
     *,
     name: str | None = None,
     classes: list[ClassDef] | None = None,
+    rules: list[MappingRule] | None = None,
     expected_revision: int | None,
     actor: str,
+    op_id: str | None = None,
 ) -> ClassTemplate:
-    """Save a new revision. A class that regions use cannot be removed; the sentence counts them."""
+    """Save a new revision as one undoable edit of the class template. What is None stays as it is.
+
+    A class that regions use cannot be removed here (`class_changes` does that); the sentence counts them.
+    """
 
     def write(cur: db.Cursor) -> ClassTemplate:
-        row = db.class_templates.get(cur, template_id)
-        if row.trashed_at is not None:
+        before = db.class_templates.get(cur, template_id)
+        if op_id and db.edits.by_id(cur, op_id):
+            return before
+        if before.trashed_at is not None:
             raise Conflict("The class template is in the trash. Restore it first.")
+        row = replace(
+            before,
+            name=before.name if name is None else clean_name(name),
+            classes=before.classes if classes is None else classes,
+            rules=before.rules if rules is None else rules,
+        )
         if classes is not None:
-            kept = {c.id for c in classes}
-            for gone in (c for c in row.classes if c.id not in kept):
-                used = db.regions.count_of_class(cur, template_id, gone.id)
-                if used:
-                    raise Conflict(
-                        f"{used} regions have the class {gone.name}. Give them another class before you delete it.",
-                        class_id=gone.id,
-                        regions=used,
-                    )
-            row.classes = classes
-        if name is not None:
-            row.name = clean_name(name)
-        row.updated_at = time.time()
+            _require_unused(cur, before, {c.id for c in classes})
         check(row)
-        return db.class_templates.update(cur, row, expected_revision)
+        after = db.class_templates.update(cur, row, expected_revision)
+        history.record(
+            cur,
+            project_id=template_id,
+            actor=actor,
+            op_id=op_id or new_id(),
+            kind="change-class-template",
+            label=after.name,
+            frame_id=None,
+            changes=[
+                Change(table="class_template", id=template_id, before=as_raw(before), after=as_raw(after))
+            ],
+        )
+        return after
 
-    saved = ctx.store.write(write)
-    ctx.events.publish("template", {"id": saved.id, "revision": saved.revision})
-    return saved
+    return tell(ctx, ctx.store.write(write))
+
+
+def _require_unused(cur: db.Cursor, template: ClassTemplate, kept: set[int]) -> None:
+    used = db.regions.counts_of_classes(cur, template.id)
+    for gone in (c for c in template.classes if c.id not in kept and used.get(c.id)):
+        raise Conflict(
+            f"{used[gone.id]} regions have the class {gone.name}. Give them another class before you delete it.",
+            class_id=gone.id,
+            regions=used[gone.id],
+        )
+
+
+def undo(ctx: Context, template_id: str, actor: str, op_id: str | None = None) -> history.UndoResult:
+    """Take the actor's own last edit of the class template back, with the regions that it changed."""
+    result = history.undo(ctx, template_id, actor, op_id)
+    tell(ctx, get(ctx, template_id))
+    return result
+
+
+def redo(ctx: Context, template_id: str, actor: str, op_id: str | None = None) -> history.UndoResult:
+    result = history.redo(ctx, template_id, actor, op_id)
+    tell(ctx, get(ctx, template_id))
+    return result
+
+
+def tell(ctx: Context, template: ClassTemplate) -> ClassTemplate:
+    """Let every page know that there is another revision."""
+    ctx.events.publish("template", {"id": template.id, "revision": template.revision})
+    return template
+
+
+def below(classes: list[ClassDef], class_id: int) -> set[int]:
+    """The ids of the classes below a class in the tree, at any depth."""
+    children: dict[int, list[int]] = {}
+    for c in classes:
+        if c.parent is not None:
+            children.setdefault(c.parent, []).append(c.id)
+    found: set[int] = set()
+    todo = [class_id]
+    while todo:
+        for child in children.get(todo.pop(), ()):
+            if child not in found:
+                found.add(child)
+                todo.append(child)
+    return found
 
 
 def duplicate(ctx: Context, template_id: str, *, name: str | None = None, actor: str) -> ClassTemplate:
@@ -128,7 +189,8 @@ def duplicate(ctx: Context, template_id: str, *, name: str | None = None, actor:
     return create(
         ctx,
         name=name or f"{source.name} copy",
-        classes=msgspec.convert(msgspec.to_builtins(source.classes), list[ClassDef]),
+        classes=source.classes,
+        rules=source.rules,
         actor=actor,
     )
 
@@ -155,9 +217,7 @@ def _set_trashed(ctx: Context, template_id: str, at: float | None) -> ClassTempl
         row.trashed_at = at
         return db.class_templates.update(cur, row, None)
 
-    saved = ctx.store.write(write)
-    ctx.events.publish("template", {"id": saved.id, "revision": saved.revision})
-    return saved
+    return tell(ctx, ctx.store.write(write))
 
 
 def check(template: ClassTemplate) -> None:

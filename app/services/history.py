@@ -62,6 +62,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "set-frame-state": ("Set the frame back to what it was.", "Set the frame to {label} again."),
     "import-labels": ("Took the import {label} back.", "Imported {label} again."),
     "change-project": ("Took the change of the project back.", "Changed the project again."),
+    "change-attributes": ("Gave the region {label} its earlier attributes.", "Changed the attributes again."),
+    "change-class-template": (
+        "Took the change of the class template back.",
+        "Changed the class template again.",
+    ),
+    "rename-class": ("Gave the class its earlier name: {label}.", "Renamed the class again: {label}."),
+    "merge-class": ("Parted the classes again: {label}.", "Merged the classes again: {label}."),
+    "split-class": ("Put the classes together again: {label}.", "Split the class again: {label}."),
+    "delete-class": ("Brought the class {label} back.", "Deleted the class {label} again."),
 }
 """Kind of edit → what undoing and what redoing it did, as sentences."""
 
@@ -133,7 +142,7 @@ def state(ctx: Context, project_id: str, actor: str) -> tuple[bool, bool]:
 
 def listing(ctx: Context, project_id: str, *, before: int | None = None, limit: int = 50) -> list[EditView]:
     def query(cur: db.Cursor) -> list[EditView]:
-        db.projects.get(cur, project_id)
+        _require_scope(cur, project_id)
         return [view(edit) for edit in db.edits.history(cur, project_id, before=before, limit=limit)]
 
     return ctx.store.read(query)
@@ -153,7 +162,7 @@ def view(edit: Edit) -> EditView:
 
 def _apply(ctx: Context, project_id: str, actor: str, op_id: str | None, kind: str) -> UndoResult:
     def write(cur: db.Cursor) -> tuple[UndoResult, bool]:
-        db.projects.get(cur, project_id)
+        _require_scope(cur, project_id)
         repeated = db.edits.by_id(cur, op_id) if op_id else None
         if repeated is not None:
             return _result(cur, project_id, actor, repeated, kind), False
@@ -163,11 +172,16 @@ def _apply(ctx: Context, project_id: str, actor: str, op_id: str | None, kind: s
             raise NotFound(f"There is nothing of yours to {kind}.")
         wanted = [_reverse(c) for c in reversed(target.changes)] if kind == "undo" else target.changes
         last = db.edits.last_of_target(cur, target.id) or target
+        used: set[tuple[str, int]] = set()
         if target.bulk and kind == "undo":
-            bulk_edits.apply(cur, target, backwards=True)
+            used = bulk_edits.apply(cur, target, backwards=True)
         changes = [_put(cur, change, _revision_of(last, change)) for change in wanted]
         if target.bulk and kind == "redo":
-            bulk_edits.apply(cur, target, backwards=False)
+            used = bulk_edits.apply(cur, target, backwards=False)
+        for change in changes:
+            if change.table == "region" and (region := _row(TABLES["region"], change.after)) is not None:
+                used.add((region.frame_id[:24], region.class_id))
+        _require_classes(cur, used)
         edit = record(
             cur,
             project_id=project_id,
@@ -186,6 +200,28 @@ def _apply(ctx: Context, project_id: str, actor: str, op_id: str | None, kind: s
         what = {"frame_id": result.frame_id, "actor": actor, "key": "", "edit": result.edit}
         ctx.events.publish("regions" if result.frame_id else "project", what, project_id)
     return result
+
+
+def _require_scope(cur: db.Cursor, scope: str) -> None:
+    """Raise NotFound unless `scope` is a project, or a class template, whose edits are a history of their own."""
+    if db.class_templates.find(cur, scope) is None:
+        db.projects.get(cur, scope)
+
+
+def _require_classes(cur: db.Cursor, used: set[tuple[str, int]]) -> None:
+    """Raise Conflict when a region came back with a class that its class template lost meanwhile.
+
+    `used`: (asset, class) pairs.
+    """
+    for asset_id in {asset_id for asset_id, _class_id in used}:
+        asset = db.assets.get(cur, asset_id)
+        template = db.class_templates.get(cur, db.projects.get(cur, asset.project_id).class_template_id)
+        known = {c.id for c in template.classes}
+        if any(class_id not in known for other, class_id in used if other == asset_id):
+            raise Conflict(
+                f"A class of this edit is no longer in the class template {template.name}. "
+                "Take that change of the class template back first."
+            )
 
 
 def _result(cur: db.Cursor, project_id: str, actor: str, edit: Edit, kind: str) -> UndoResult:

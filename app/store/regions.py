@@ -104,14 +104,14 @@ where class_id = $class_id and asset_id in (
     select asset.id from asset join project on project.id = asset.project_id
     where project.class_template_id = $class_template_id)
 """
-USAGE_OF_CLASS = """
+COUNTS_OF_USE = """
 select project.id, project.name, project.trashed_at is not null, asset.id, asset.name, count(*),
     count(distinct region.frame_index)
 from region join asset on asset.id = region.asset_id join project on project.id = asset.project_id
 where region.class_id = $class_id and project.class_template_id = $class_template_id
 group by all order by project.name, project.id, asset.name, asset.id
 """
-ATTRIBUTES_OF_CLASS = """
+COUNTS_OF_ATTRIBUTES = """
 select attributes, count(*) from region
 where class_id = $class_id and asset_id in (
     select asset.id from asset join project on project.id = asset.project_id
@@ -266,7 +266,7 @@ class ClassUse(NamedTuple):
 
 def usage_of_class(cur: Cursor, class_template_id: str, class_id: int) -> list[ClassUse]:
     """By asset, in all projects that use the class template; assets without such regions are absent."""
-    rows = cur.all(USAGE_OF_CLASS, class_template_id=class_template_id, class_id=class_id)
+    rows = cur.all(COUNTS_OF_USE, class_template_id=class_template_id, class_id=class_id)
     return [ClassUse(*row) for row in rows]
 
 
@@ -274,5 +274,5 @@ def attributes_of_class(
     cur: Cursor, class_template_id: str, class_id: int
 ) -> list[tuple[dict[str, str], int]]:
     """Which attributes the regions of a class have together, and how many regions have just these."""
-    rows = cur.all(ATTRIBUTES_OF_CLASS, class_template_id=class_template_id, class_id=class_id)
+    rows = cur.all(COUNTS_OF_ATTRIBUTES, class_template_id=class_template_id, class_id=class_id)
     return [(msgspec.json.decode(text, type=dict[str, str]), n) for text, n in rows]
