@@ -19,7 +19,7 @@ import msgspec
 from app import store as db
 from app.errors import PointillistError, StorageFull, Unavailable
 from app.models import Job
-from app.services import assets, bundles, imports, jobs
+from app.services import assets, bundles, import_results, jobs
 from app.services.context import Context
 from tasks import channel
 
@@ -37,16 +37,20 @@ ATTEMPTS = 10
 Partial = Callable[[db.Cursor, Job, list[dict[str, Any]]], None]
 Finish = Callable[[db.Cursor, Job, dict[str, Any]], None]
 
-ON_PARTIAL: dict[str, Partial] = {"extract": assets.on_frames, "import_bundle": bundles.on_records,
-    "import_labels": imports.on_records,
+ON_PARTIAL: dict[str, Partial] = {
+    "extract": assets.on_frames,
+    "import_bundle": bundles.on_records,
+    "import_labels": import_results.on_records,
 }
-ON_RESULT: dict[str, Finish] = {"extract": assets.on_extracted, "import_bundle": bundles.on_imported,
-    "import_labels": imports.on_imported,
+ON_RESULT: dict[str, Finish] = {
+    "extract": assets.on_extracted,
+    "import_bundle": bundles.on_imported,
+    "import_labels": import_results.on_imported,
 }
 ON_STOPPED: dict[str, Callable[[db.Cursor, Job], None]] = {
     "extract": assets.on_stopped,
     "import_bundle": bundles.on_stopped,
-    "import_labels": imports.on_stopped,
+    "import_labels": import_results.on_stopped,
 }
 
 
@@ -140,7 +144,9 @@ def _collect_one(ctx: Context, job: Job) -> bool:
         return True
     except Exception:
         log.exception("what job %s brought cannot be stored", job.id)
-        _end(ctx, job, "failed", "What it brought cannot be stored; nothing of it was kept. The log says more.")
+        _end(
+            ctx, job, "failed", "What it brought cannot be stored; nothing of it was kept. The log says more."
+        )
         return True
     ctx.events.publish("job", row, row.project_id)
     if records or result is not None:
