@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.routes import class_templates, dashboard, engines, jobs, library, page, settings_page, sign_in
+from app.routes import (
+    class_templates,
+    dashboard,
+    engines,
+    imports,
+    jobs,
+    library,
+    page,
+    settings_page,
+    sign_in,
+)
 from app.routes.workspace import handlers as workspace_handlers
 
 handlers: list[Any] = [
@@ -13,6 +23,7 @@ handlers: list[Any] = [
     *library.handlers,
     *workspace_handlers,
     *class_templates.handlers,
+    *imports.handlers,
     *jobs.handlers,
     *engines.handlers,
     *settings_page.handlers,

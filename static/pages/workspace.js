@@ -16,6 +16,8 @@ const place = `pointillist place ${data.asset.id}`;
 let frame = null;
 let selected = null;
 let resumed = !data.resume;
+/** A region that the address asks for; it is selected once, when its frame has come. */
+let named = new URLSearchParams(location.search).get('region');
 
 // ---- facts and regions of the open frame, in one request
 let asked = 0;
@@ -155,6 +157,10 @@ function follow() {
   store.on((state, changed) => {
     if (['opacity', 'opacityOf', 'hidden', 'locked', 'classId'].some((key) => changed.has(key))) showClasses();
     if (changed.has('worker')) showWorker(state.worker);
+    if (named && changed.has('regions') && state.regions.some((region) => region.id === named)) {
+      order('select-region', { region_id: named });
+      named = null;
+    }
   });
   const now = store.get();
   if (now.frameId && !frame) document.dispatchEvent(new CustomEvent('pt:frame', { detail: { frame_id: now.frameId, index: now.index } }));
