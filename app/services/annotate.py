@@ -18,6 +18,7 @@ from app.models import (
     Asset,
     Certificate,
     Change,
+    ClassDef,
     Edit,
     Frame,
     Geometry,
@@ -27,7 +28,7 @@ from app.models import (
     new_id,
     quantise,
 )
-from app.services import history, maps, projects
+from app.services import attributes, history, maps, projects
 from app.services.context import Context
 from app.services.frames import locate, region_view
 from app.services.views import EditView, NewRegion, RegionPatch, RegionResult
@@ -49,7 +50,9 @@ def add(ctx: Context, frame_id: str, new: NewRegion, *, actor: str, op_id: str |
         return repeated
     current = maps.read_scene(ctx, frame_id)
     check_geometry(new.geometry, current.frame)
-    _class_of(current, new.class_id)
+    cls = _class_of(current, new.class_id)
+    given = {a.name: a.default for a in cls.attributes} | new.attributes
+    known = attributes.changed(cls, {}, given)
     accepted = _certify(ctx, current, new.geometry, new.proposal, new.engine, without=None)
     now = time.time()
     region = Region(
@@ -63,6 +66,7 @@ def add(ctx: Context, frame_id: str, new: NewRegion, *, actor: str, op_id: str |
         author=actor,
         created_at=now,
         updated_at=now,
+        attributes=known,
     )
 
     def write(cur: db.Cursor, asset: Asset) -> tuple[Region | None, list[Change], str]:
@@ -83,7 +87,7 @@ def change(
     actor: str,
     op_id: str | None = None,
 ) -> RegionResult:
-    """Change class or geometry. New points are answered by the engine anew and certified.
+    """Change class, geometry or attributes. New points are answered by the engine anew and certified.
 
     Raises Conflict (with the current row) when the revision is not the expected one.
     """
@@ -98,8 +102,10 @@ def change(
     if patch.geometry is not None:
         check_geometry(patch.geometry, current.frame)
         accepted = _certify(ctx, current, patch.geometry, patch.proposal, patch.engine, without=region_id)
-    if patch.class_id is not None:
-        _class_of(current, patch.class_id)
+    class_id = region.class_id if patch.class_id is None else patch.class_id
+    known = region.attributes
+    if patch.class_id is not None or patch.attributes:
+        known = attributes.changed(_class_of(current, class_id), known, patch.attributes or {})
 
     def write(cur: db.Cursor, asset: Asset) -> tuple[Region | None, list[Change], str]:
         before = db.regions.get(cur, region_id)
@@ -108,12 +114,12 @@ def change(
         if accepted is not None:
             after.geometry, after.certificate = accepted.geometry, accepted.certificate
             after.area, after.anchor = accepted.area, True
-        if patch.class_id is not None:
-            after.class_id = patch.class_id
+        after.class_id, after.attributes = class_id, known
         after = db.regions.update(cur, after, region.revision)
         return after, [_change(before, after)], _class_name(cur, asset, after.class_id)
 
-    kind = "change-region" if patch.geometry is not None else "change-class"
+    kind = "change-attributes" if patch.class_id is None else "change-class"
+    kind = "change-region" if patch.geometry is not None else kind
     return _commit(ctx, frame_id, kind, actor, op_id, write)
 
 
@@ -332,10 +338,10 @@ def _check_revision(region: Region, expected: int | None) -> None:
         )
 
 
-def _class_of(current: maps.Scene, class_id: int) -> str:
+def _class_of(current: maps.Scene, class_id: int) -> ClassDef:
     for c in current.template.classes:
         if c.id == class_id:
-            return c.name
+            return c
     raise Refused(f"The class template has no class with the id {class_id}.")
 
 

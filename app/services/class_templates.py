@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 
@@ -10,8 +9,8 @@ from msgspec.structs import replace
 
 from app import store as db
 from app.errors import Conflict, NotFound, Refused
-from app.models import AttributeDef, Change, ClassDef, ClassTemplate, MappingRule, as_raw, new_id
-from app.services import history
+from app.models import Change, ClassDef, ClassTemplate, MappingRule, as_raw, new_id
+from app.services import attributes, history
 from app.services.context import Context
 from app.services.presets import PRESETS
 from app.services.rules import check_rules
@@ -247,55 +246,11 @@ def check(template: ClassTemplate) -> None:
             if node.id in seen:
                 chain = " → ".join(by_id[i].name for i in [*seen[seen.index(node.id) :], node.id])
                 raise Refused(f"The parents go round in a circle: {chain}.")
-        _check_attributes(c)
+        attributes.check(c)
     check_rules(template)
 
 
-def _check_attributes(c: ClassDef) -> None:
-    _unique("attribute", [a.name for a in c.attributes], f"of the class {c.name}")
-    for a in c.attributes:
-        where = f"The attribute {a.name!r} of the class {c.name}"
-        if clean_name(a.name) != a.name:
-            raise Refused(f"{where} has characters that do not print, or needless spaces.")
-        if (a.kind == "choice") != bool(a.choices):
-            raise Refused(
-                f"{where} has no choices. Type at least one."
-                if a.kind == "choice"
-                else f"{where} has choices, which only an attribute of the kind choice may have."
-            )
-        _unique("choice", a.choices, f"of the attribute {a.name}")
-        if any(clean_name(choice) != choice for choice in a.choices):
-            raise Refused(f"{where} has a choice with characters that do not print, or needless spaces.")
-        if a.default:
-            value_of(a, a.default)
-
-
-def value_of(a: AttributeDef, value: str) -> str:
-    """The value as it is stored, "" for none. Raises Refused, naming the attribute, for one it cannot have."""
-    value = "".join(c if c.isprintable() else " " for c in value).strip()
-    if not value:
-        return ""
-    if a.kind == "number":
-        try:
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise Refused(f"The attribute {a.name} is a number; {value[:40]!r} is none.")
-    elif a.kind == "check":
-        if value not in ("yes", "no"):
-            raise Refused(f"The attribute {a.name} is yes or no, not {value[:40]!r}.")
-    elif a.kind == "choice" and value not in a.choices:
-        raise Refused(
-            f"The attribute {a.name} has no choice {value[:40]!r}. It has: {', '.join(a.choices)[:300]}."
-        )
-    return value
-
-
-def _unique(what: str, values: list[int] | list[str], of: str = "") -> None:
+def _unique(what: str, values: list[int] | list[str]) -> None:
     twice = [value for value, n in Counter(values).items() if n > 1]
-    if not twice:
-        return
-    if of:
-        raise Refused(f"The {what} {twice[0]!r} {of} is there twice. Change one of them.")
-    raise Refused(f"Two classes have the same {what}: {twice[0]}. Change one of them.")
+    if twice:
+        raise Refused(f"Two classes have the same {what}: {twice[0]}. Change one of them.")

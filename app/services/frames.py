@@ -48,6 +48,7 @@ def region_view(region: Region, order: int) -> RegionView:
         author=region.author,
         revision=region.revision,
         order=order,
+        attributes=region.attributes,
     )
 
 

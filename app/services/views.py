@@ -42,6 +42,7 @@ class RegionView(Struct, kw_only=True):
     revision: int
     order: int
     """Position in painting order on its frame, 0 first."""
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 class FrameView(Struct, kw_only=True):
@@ -103,16 +104,22 @@ class RegionResult(Struct, kw_only=True):
 
 
 class NewRegion(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`attributes`: those that the class has; what is left out gets the default of the class."""
+
     id: str
     class_id: int
     geometry: Geometry
     track_id: str | None = None
     proposal: str | None = None
     engine: str | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
 
 
 class RegionPatch(Struct, kw_only=True, forbid_unknown_fields=True):
+    """What is None stays. `attributes` changes those that it names; an empty value takes one out."""
+
     class_id: int | None = None
+    attributes: dict[str, str] | None = None
     geometry: Geometry | None = None
     proposal: str | None = None
     engine: str | None = None

@@ -130,6 +130,7 @@ export function createApp({ store, machine, frames, labels, history, player, tim
     'lock-class': ({ class_id, locked }) => app.lockClass(Number(class_id), locked),
     'class-opacity': ({ class_id, value }) => app.classOpacity(Number(class_id), Number(value)),
     'set-region-class': ({ region_id, class_id }) => labels.setRegionClass(region_id, Number(class_id)),
+    'set-region-attributes': ({ region_id, attributes }) => labels.setRegionAttributes(region_id, attributes),
     'delete-region': ({ region_id }) => labels.removeRegion(region_id ?? get().selected),
     'goto-frame': ({ index, frame_id }) => app.goto(index === undefined ? frameIndex(frame_id) : Number(index)),
     'frame-state': ({ state }) => { if (get().frame?.state !== state) history.setFrameState(state); },

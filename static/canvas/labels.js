@@ -177,5 +177,11 @@ export function createLabels(context) {
       const region = find(id);
       if (region && region.class_id !== classId) changes.patch(region, { class_id: classId });
     },
+    setRegionAttributes(id, attributes) {
+      const region = find(id);
+      const locked = region && lockedReason(region.class_id);
+      if (locked) say(locked, 'warn');
+      else if (region) changes.patch(region, { attributes });
+    },
   };
 }

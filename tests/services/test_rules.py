@@ -89,10 +89,10 @@ def test_a_class_mapped_to_itself_again_loses_its_old_rule() -> None:
 @pytest.mark.parametrize(
     ("attributes", "says"),
     [
-        ([AttributeDef(name="a"), AttributeDef(name="a")], "there twice"),
+        ([AttributeDef(name="a"), AttributeDef(name="a")], "two attributes named 'a'"),
         ([AttributeDef(name="a", kind="choice")], "no choices"),
         ([AttributeDef(name="a", choices=["x"])], "only an attribute of the kind choice"),
-        ([AttributeDef(name="a", kind="choice", choices=["x", "x"])], "there twice"),
+        ([AttributeDef(name="a", kind="choice", choices=["x", "x"])], "the choice 'x' twice"),
         ([AttributeDef(name="a", kind="choice", choices=["x"], default="y")], "no choice 'y'"),
         ([AttributeDef(name="a", kind="number", default="nan")], "is a number"),
         ([AttributeDef(name="a", kind="check", default="maybe")], "yes or no"),
