@@ -12,7 +12,7 @@ to the nearest pixel of the other kind, 0.25 px steps rounded down. Nothing here
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -30,6 +30,9 @@ BUDGET = 12
 MIN_ERROR = 8
 """Pixels of the smallest error worth a point."""
 
+PROGRESS = 4
+"""Points whose gain tells whether more of them are worth a try."""
+
 RenderMask = Callable[[np.ndarray], np.ndarray]
 """Points (n, 4) of one region → its (H, W) bool mask."""
 
@@ -41,7 +44,8 @@ class Distilled:
     `points`: (n, 4) float64; `outline`: rings, or None where points alone reach the target; `iou`,
     `boundary_f`: against the source mask, of the outline where there is one; `exact`: the mask comes from
     the outline, without an engine;
-    `mask`: (H, W) bool, what the geometry renders to; `renders`: how often the engine was asked.
+    `mask`: (H, W) bool, what the geometry renders to; `renders`: how often the engine was asked; `met`: the
+    target is reached.
     """
 
     points: np.ndarray
@@ -51,6 +55,7 @@ class Distilled:
     exact: bool
     mask: np.ndarray
     renders: int
+    met: bool
 
 
 def depth(mask: np.ndarray) -> np.ndarray:
@@ -107,12 +112,15 @@ def distil_mask(
     budget: int = BUDGET,
     with_outline: bool = True,
     max_renders: int = 40,
+    good: Callable[[np.ndarray], bool] | None = None,
 ) -> Distilled:
     """Turn one (H, W) bool mask into points that `render` draws again, in the context that `render` knows.
 
     `start_points`: (n, 4) rows kept first and never pruned (a person's own clicks); without a positive one
-    the mask's own first points start. `budget`: points in all. `max_renders` bounds the time. Raises
-    `Refused` for an empty mask or a mask and rendering of different shapes.
+    the mask's own first points start. `budget`: points in all; the loop ends before it where the progress of
+    the last points will not reach the target. `max_renders` bounds the time. `good`: asked of drawn masks
+    that have the target; one that is not good counts as missing it. Raises `Refused` for an empty mask or a
+    mask and rendering of different shapes.
     """
     if not mask.any():
         raise Refused(
@@ -122,7 +130,7 @@ def distil_mask(
     own = np.zeros((0, 4)) if start_points is None else np.asarray(start_points, np.float64).reshape(-1, 4)
     fixed = len(own)
     points = own if (own[:, 2] == 1).any() else np.concatenate([own, first_points(mask, max(1, budget // 3))])
-    inside, outside = depth(mask), depth(~mask)
+    depths: tuple[np.ndarray, np.ndarray] | None = None
     asked = 0
 
     def rendered(candidate: np.ndarray) -> tuple[np.ndarray, float]:
@@ -135,16 +143,24 @@ def distil_mask(
 
     drawn, value = rendered(points)
     best = (value, points, drawn)
+    reached = [value]
     while value < target and len(points) < budget and asked < max_renders:
-        added = _next_point(mask, drawn, inside, outside, points)
+        if _hopeless(reached, budget - len(points), target):
+            break
+        depths = depths or (depth(mask), depth(~mask))
+        added = _next_point(mask, drawn, *depths, points)
         if added is None:
             break
         points = np.concatenate([points, [added]])
         drawn, value = rendered(points)
         if value > best[0]:
             best = (value, points, drawn)
+        reached.append(best[0])
     value, points, drawn = best
-    keep = min(value, target)
+    if value < target or (good is not None and not good(drawn)):
+        if with_outline:
+            return _with_outline(mask, points, target, asked)
+        return Distilled(points, None, value, boundary_f(drawn, mask), False, drawn, asked, False)
     for index in range(len(points) - 1, max(fixed, 1) - 1, -1):
         if asked >= max_renders:
             break
@@ -152,26 +168,37 @@ def distil_mask(
         if not (fewer[:, 2] == 1).any():
             continue
         less_drawn, less = rendered(fewer)
-        if less >= keep:
+        if less >= target and (good is None or good(less_drawn)):
             points, drawn, value = fewer, less_drawn, less
-    if value >= target or not with_outline:
-        return Distilled(points, None, value, boundary_f(drawn, mask), False, drawn, asked)
-    return _with_outline(mask, points, target, asked)
+    return Distilled(points, None, value, boundary_f(drawn, mask), False, drawn, asked, True)
 
 
-def outline_only(mask: np.ndarray, *, target: float = TARGET) -> Distilled:
-    """Straight to first points and an outline, without an engine: for batches too large for the loop."""
+def _hopeless(reached: Sequence[float], left: int, target: float) -> bool:
+    """Whether `left` more points will miss the target: each brings half of what the last few brought."""
+    if len(reached) < 2 * PROGRESS:
+        return False
+    return reached[-1] + 0.5 * left * (reached[-1] - reached[-1 - PROGRESS]) / PROGRESS < target
+
+
+def outline_only(mask: np.ndarray, *, target: float = TARGET, points: np.ndarray | None = None) -> Distilled:
+    """Straight to an outline, without an engine: for batches too large for the loop.
+
+    `points`: (n, 4) rows to keep beside it; without any the deepest pixel of the mask. Raises `Refused` for an
+    empty mask.
+    """
     if not mask.any():
         raise Refused(
             "The mask is empty, so there is nothing to turn into points; draw or accept a mask first."
         )
-    return _with_outline(mask.astype(bool, copy=False), first_points(mask, 1), target, 0)
+    mask = mask.astype(bool, copy=False)
+    kept = first_points(mask, 1) if points is None or not len(points) else points
+    return _with_outline(mask, kept, target, 0)
 
 
 def _with_outline(mask: np.ndarray, points: np.ndarray, target: float, asked: int) -> Distilled:
     rings, value = simplify_to(mask, target)
     drawn = rasterise(rings, (mask.shape[0], mask.shape[1]))
-    return Distilled(points, rings, value, boundary_f(drawn, mask), True, drawn, asked)
+    return Distilled(points, rings, value, boundary_f(drawn, mask), True, drawn, asked, True)
 
 
 def _next_point(

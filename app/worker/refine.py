@@ -13,20 +13,27 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from app.algo.distil import Distilled, RenderMask, distil_mask
+from app.algo.certificate import boundary_f
+from app.algo.distil import Distilled, RenderMask, distil_mask, outline_only
 from app.algo.fuse import Box, bounding_box
 from app.algo.outline import rasterise
 from app.models import QUANTUM, Certificate, Geometry, Point, quantise
 
 BUDGET = 16
 """Points a region may have before an outline is the better description."""
-WINDOW = 250_000
+WINDOW = 120_000
 """Pixels of a window; a larger one is drawn smaller, so that a person never waits for the frame's size."""
 DRAWINGS = 30
-CONFIRMING = 3
-"""Drawings of the whole frame."""
-HOPE = 0.05
-"""A window that misses the target by more is not tried in the whole frame."""
+CONFIRMING = 1
+"""Drawings of the whole frame where a window was drawn before."""
+SPARE = 0.005
+SHARP = 0.9
+"""Boundary F, within `SHARP_WITHIN` of the diagonal, that points must reach: the IoU of a large mask hardly
+sees spikes, a person does."""
+SHARP_WITHIN = 0.002
+"""2 px at 480p, 5 px at 1080p."""
+OUTLINE_TARGET = 0.98
+"""IoU of an outline that stands in for points."""
 MARGIN = 0.5
 """What the window shows around the mask, as a share of the mask's longer side."""
 
@@ -54,8 +61,6 @@ def to_region(
     found = _distilled(mask, own, draw, draw_in, target)
     points, outline, drawn = found.points, None, found.mask
     if found.outline is not None:
-        # The outline says it all; points that did not suffice would only be in the way.
-        points = own if len(own) else points[:1]
         outline = [[(x, y) for x, y in ring.tolist()] for ring in found.outline]
     rows = [Point(x=x, y=y, label=1 if label > 0.5 else 0, r=r) for x, y, label, r in points.tolist()]
     geometry = quantise(Geometry(points=rows, box=asked.box, text=asked.text, outline=outline))
@@ -79,7 +84,15 @@ def _distilled(
     box = bounding_box(mask)
     if box is None:
         return distil_mask(mask, draw)
-    window = _around(box, mask.shape[1], mask.shape[0])
+
+    def sharp_as(wanted: np.ndarray, shape: tuple[int, int]) -> Callable[[np.ndarray], bool]:
+        # Rounded to whole pixels here: rounding up, as the measure does, would be lax in a small window.
+        diagonal = float(np.hypot(*shape))
+        within = max(0.5, round(SHARP_WITHIN * diagonal) - 0.5) / diagonal
+        return lambda drawn: boundary_f(drawn, wanted, tolerance=within, shape=shape) >= SHARP
+
+    frame = (mask.shape[0], mask.shape[1])
+    window = _around(box, frame[1], frame[0])
     x0, y0, x1, y1 = window
     scale = min(1.0, float(np.sqrt(WINDOW / ((x1 - x0) * (y1 - y0)))))
     there = (max(1, round((y1 - y0) * scale)), max(1, round((x1 - x0) * scale)))
@@ -88,30 +101,35 @@ def _distilled(
     if there != small.shape:
         shrunk = cv2.resize(small.astype(np.uint8) * 255, there[::-1], interpolation=cv2.INTER_AREA)
         small = shrunk > 127
-    if draw_there is None or not small.any():
-        return distil_mask(mask, draw, start_points=own, target=target, budget=budget)
-    into = Window(window, there)
-    near = distil_mask(
-        small,
-        draw_there,
-        start_points=into.there(own),
-        # Drawn smaller, a little is lost on the way back.
-        target=target if scale == 1 else min(1.0, target + 0.01),
-        budget=budget,
-        with_outline=False,
-        max_renders=DRAWINGS,
-    )
-    hopeless = near.iou < target - HOPE
-    points = into.back(near.points)
-    points[: len(own)] = own
-    return distil_mask(
+    points, confirming = own, DRAWINGS
+    if draw_there is not None and small.any():
+        into = Window(window, there)
+        near = distil_mask(
+            small,
+            draw_there,
+            start_points=into.there(own),
+            # Drawn smaller, a little is lost on the way back.
+            target=target if scale == 1 else min(1.0, target + SPARE),
+            budget=budget,
+            with_outline=False,
+            max_renders=DRAWINGS,
+            good=sharp_as(small, (round(frame[0] * scale), round(frame[1] * scale))),
+        )
+        if not near.met:
+            return outline_only(mask, points=own, target=max(target, OUTLINE_TARGET))
+        points, confirming = into.back(near.points), CONFIRMING
+        points[: len(own)] = own
+    found = distil_mask(
         mask,
         draw,
-        start_points=own if hopeless else points,
+        start_points=points,
         target=target,
         budget=budget,
-        max_renders=1 if hopeless else CONFIRMING,
+        with_outline=False,
+        max_renders=confirming,
+        good=sharp_as(mask, frame),
     )
+    return found if found.met else outline_only(mask, points=own, target=max(target, OUTLINE_TARGET))
 
 
 @dataclass(frozen=True)
