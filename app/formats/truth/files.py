@@ -34,7 +34,7 @@ _SERIALISED = {".pkl", ".pickle", ".npy", ".npz", ".pt", ".pth", ".ckpt", ".mat"
 _ARCHIVES = {".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst"}
 
 
-def open_files(path: Path, name: str = "") -> Files:
+def open_files(path: Path, name: str = "") -> FolderFiles | ZipFiles | SingleFile:
     """Open a folder, a zip archive or one file; `name` is what the client calls it (default: its own name).
 
     Raises Refused: missing or unreadable, links in the folder, too many files, an archive that `CheckedZip`
