@@ -16,7 +16,7 @@ from app.formats.truth.files import suffix_of
 from app.formats.truth.json_source import Id, has_key, heads, item, json_names, read_json
 from app.formats.truth.model import Files, TruthFrame
 from app.formats.truth.objects import PerFileReader, Sheet
-from app.formats.truth.shapes import polygon
+from app.formats.truth.shapes import with_border
 
 _ENDINGS = ("_gtFine_polygons", "_gtCoarse_polygons", "_polygons")
 _GROUPED = frozenset("person rider car truck bus caravan trailer train motorcycle bicycle".split())
@@ -74,7 +74,7 @@ class CityscapesReader(PerFileReader):
             sheet.add(
                 f"object {number} (“{found.label[:80]}”)",
                 lambda label=label: self.key_of(label),
-                lambda w, h, found=found: polygon([found.polygon], w, h),
+                lambda w, h, found=found: with_border(found.polygon, w, h),
                 attributes=attributes,
             )
         return sheet.done()

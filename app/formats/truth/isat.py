@@ -24,7 +24,7 @@ from app.formats.truth.json_source import (
 )
 from app.formats.truth.model import Files, TruthFrame, TruthObject
 from app.formats.truth.objects import PerFileReader, Sheet
-from app.formats.truth.shapes import Empty, Piece, polygon, subtract, union
+from app.formats.truth.shapes import Empty, Piece, at_pixels, subtract, union
 
 BACKGROUND = "__background__"
 _ENTRY = re.compile(r"^\s*-?\s*(color|name)\s*:\s*['\"]?(.*?)['\"]?\s*$")
@@ -114,7 +114,7 @@ class IsatReader(PerFileReader):
         made = sheet.add(
             f"object {number} (“{found.category[:80]}”)",
             lambda: "" if background else self.key_of(found.category),
-            lambda w, h: polygon([found.segmentation], w, h),
+            lambda w, h: at_pixels(found.segmentation, w, h),
             attributes=attributes,
         )
         if made is None:

@@ -25,7 +25,15 @@ from app.formats.truth.json_source import (
 )
 from app.formats.truth.model import Files, TruthFrame
 from app.formats.truth.objects import PerFileReader, Sheet
-from app.formats.truth.shapes import Piece, ellipse, from_base64, paste, png_mask, polygon, union
+from app.formats.truth.shapes import (
+    Piece,
+    disc_with_border,
+    from_base64,
+    paste,
+    png_mask,
+    union,
+    with_border,
+)
 
 _AREAS = ("polygon", "mask", "rectangle", "circle")
 
@@ -123,16 +131,16 @@ def _grouped(raws: list[msgspec.Raw], sheet: Sheet) -> list[tuple[str, list[_Sha
 def _draw(shape: _Shape, width: int, height: int) -> Piece:
     kind, points = shape.shape_type or "polygon", shape.points
     if kind == "polygon":
-        return polygon([points], width, height)
+        return with_border(points, width, height)
     if len(points) != 2 or any(len(point) != 2 for point in points):
         raise Refused(f"a {kind} needs two points, it has {len(points)}.")
     (xa, ya), (xb, yb) = points
     if kind == "circle":
-        radius = ((xb - xa) ** 2 + (yb - ya) ** 2) ** 0.5 if max(map(abs, (xa, ya, xb, yb))) < 1e9 else 0.0
-        return ellipse(xa, ya, radius, radius, width, height)
+        radius = ((xb - xa) ** 2 + (yb - ya) ** 2) ** 0.5 if max(map(abs, (xa, ya, xb, yb))) < 1e9 else 1e9
+        return disc_with_border(xa, ya, radius, width, height)
     x0, x1, y0, y1 = min(xa, xb), max(xa, xb), min(ya, yb), max(ya, yb)
     if kind == "rectangle":
-        return polygon([[(x0, y0), (x1, y0), (x1, y1), (x0, y1)]], width, height)
+        return with_border([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], width, height)
     if not shape.mask:
         raise Refused("it is a mask without pixels.")
     if max(map(abs, (x0, x1, y0, y1))) > 1e6:

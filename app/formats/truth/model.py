@@ -64,7 +64,12 @@ class TruthFrame:
 
 
 class Reader(Protocol):
-    """An opened source of ground truth."""
+    """An opened source of ground truth.
+
+    Readers of objects (`objects.ObjectReader`) also have `size_of`: set it to a function (name, index) →
+    (width, height) or None of the project's frames before calling `frames`, for sources that neither state
+    sizes nor carry the images (YOLO). A frame whose size nobody knows has the size 0 × 0 and a problem.
+    """
 
     @property
     def format(self) -> str: ...

@@ -1,9 +1,12 @@
 """Polygons, run lengths and small PNGs of annotation formats as mask crops. Pure but for the PNG decoder.
 
-One rule for every outline: coordinates are continuous, pixel centres lie at .5, a ring is filled by the
-even-odd rule and a pixel belongs to it when its centre does (`app.algo.outline.rasterise`). COCO's own
-rasteriser does the same after rounding to a fifth of a pixel. What cannot be drawn raises `Refused` with a
-sentence that fits behind "annotation 7:"; what was drawn but deserves a remark carries it as a note.
+Coordinates are continuous and pixel centres lie at .5: a ring is filled by the even-odd rule and a pixel
+belongs to it when its centre does (`polygon`; COCO's own rasteriser does the same after rounding to a fifth
+of a pixel). Formats whose own tool counts pixels instead are drawn as that tool draws them, because only so
+do their masks come back: `with_border` (LabelMe, Cityscapes, Supervisely), `at_pixels` (ISAT).
+
+What cannot be drawn raises `Refused` with a sentence that fits behind "annotation 7 is left out:"; what was
+drawn but deserves a remark carries it as a note.
 """
 
 from __future__ import annotations
@@ -14,10 +17,10 @@ import io
 import struct
 import zlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from app.algo.fuse import bounding_box
 from app.algo.labels import decode_rle
@@ -28,6 +31,8 @@ from app.formats.images import MAX_PIXELS, MAX_SIDE
 MAX_COORDINATE = 1e6
 MAX_CROSSINGS = 10_000_000
 """Edges times the rows that each passes: what one outline may cost."""
+MAX_STEPS = 1_000_000_000
+"""Corners times rows: what Pillow may take for one outline."""
 SLACK = 1.0
 """px by which outlines may pass the border without a remark: many tools end theirs on the last pixel."""
 
@@ -72,23 +77,50 @@ def polygon(rings: Sequence[Points], width: int, height: int) -> Piece:
     arrays = [_ring(ring) for ring in rings]
     if not arrays:
         raise Refused("it has no outline.")
-    points = np.concatenate(arrays)
-    low, high = points.min(axis=0), points.max(axis=0)
-    x0, y0 = (max(0, int(v)) for v in np.floor(low))
-    x1, y1 = min(width, int(np.ceil(high[0]))), min(height, int(np.ceil(high[1])))
-    if high[0] <= 0 or high[1] <= 0 or low[0] >= width or low[1] >= height:
-        raise Refused(f"its outline lies wholly outside the image of {width}×{height} px.")
+    x0, y0, wide, high, cut = _frame_of(np.concatenate(arrays), width, height)
     if sum(_crossings(ring, height) for ring in arrays) > MAX_CROSSINGS:
         raise Refused("its outline is too intricate to be drawn.")
-    mask = rasterise([ring - (x0, y0) for ring in arrays], (max(0, y1 - y0), max(0, x1 - x0)))
-    outside = bool((low < -SLACK).any() or high[0] > width + SLACK or high[1] > height + SLACK)
-    if outside:
-        note = "it reaches outside the image and is cut off there"
-    elif len(arrays) == 1 and not (low < 0).any() and high[0] <= width and high[1] <= height:
-        note = _self_crossing(arrays[0], mask)
-    else:
-        note = ""
-    return tight(mask, x0, y0, note)
+    mask = rasterise([ring - (x0, y0) for ring in arrays], (high, wide))
+    return tight(mask, x0, y0, _note(arrays[0] if len(arrays) == 1 else None, mask, cut, width, height))
+
+
+def with_border(ring: Points, width: int, height: int) -> Piece:
+    """A ring of pixels, the border drawn and the inside filled, as Pillow's `polygon` does."""
+    points = _ring(ring)
+    x0, y0, wide, high, cut = _frame_of(points, width, height, border=1)
+    if len(points) * high > MAX_STEPS:
+        raise Refused("its outline is too intricate to be drawn.")
+    canvas = Image.new("L", (wide, high))
+    ImageDraw.Draw(canvas).polygon((points - (x0, y0)).ravel().tolist(), fill=1, outline=1)
+    mask = np.asarray(canvas) > 0
+    return tight(mask, x0, y0, _note(points, mask, cut, width, height))
+
+
+def disc_with_border(cx: float, cy: float, radius: float, width: int, height: int) -> Piece:
+    """A circle of pixels round a pixel, as Pillow's `ellipse` does."""
+    corners = np.array([(cx - radius, cy - radius), (cx + radius, cy + radius), (cx + radius, cy - radius)])
+    x0, y0, wide, high, cut = _frame_of(_ring(corners), width, height, border=1)
+    canvas = Image.new("L", (wide, high))
+    (left, top), (right, bottom) = (corners - (x0, y0))[:2].tolist()
+    ImageDraw.Draw(canvas).ellipse((left, top, right, bottom), fill=1, outline=1)
+    return tight(np.asarray(canvas) > 0, x0, y0, _note(None, canvas, cut, width, height))
+
+
+def at_pixels(ring: Points, width: int, height: int) -> Piece:
+    """A ring whose whole numbers are the middles of pixels, those on the ring included.
+
+    The rule of scikit-image's `polygon`, in time that does not grow with area times points. That a middle
+    lies on an edge is only looked for between whole numbers.
+    """
+    points = _ring(ring)
+    x0, y0, wide, high, cut = _frame_of(points, width, height, border=1)
+    if _crossings(points, height) > MAX_CROSSINGS:
+        raise Refused("its outline is too intricate to be drawn.")
+    mask = rasterise([points - (x0 - 0.5, y0 - 0.5)], (high, wide))
+    x, y = _on_edges(points)
+    inside = (x >= x0) & (x < x0 + wide) & (y >= y0) & (y < y0 + high)
+    mask[y[inside] - y0, x[inside] - x0] = True
+    return tight(mask, x0, y0, _note(points, mask, cut, width, height))
 
 
 def union(pieces: Sequence[Piece]) -> Piece:
@@ -246,6 +278,49 @@ def _ring(ring: Points) -> np.ndarray:
     if not np.isfinite(ring).all() or np.abs(ring).max() > MAX_COORDINATE:
         raise Refused("its outline holds a coordinate that is not a usable number.")
     return ring
+
+
+def _frame_of(
+    points: np.ndarray, width: int, height: int, border: int = 0
+) -> tuple[int, int, int, int, bool]:
+    """(x0, y0, width, height) of the part of the frame that a ring can reach, and whether the frame cuts it.
+
+    `border`: 1 where whole numbers are pixels, so that the last one counts.
+    """
+    low, high = points.min(axis=0), points.max(axis=0)
+    if high[0] <= -border or high[1] <= -border or low[0] >= width or low[1] >= height:
+        raise Refused(f"its outline lies wholly outside the image of {width}×{height} px.")
+    x0, y0 = max(0, int(np.floor(low[0]))), max(0, int(np.floor(low[1])))
+    x1 = min(width, int(np.ceil(high[0])) + border)
+    y1 = min(height, int(np.ceil(high[1])) + border)
+    if x0 >= x1 or y0 >= y1:
+        raise Empty("it covers no pixel.")
+    cut = bool((low < -SLACK).any() or high[0] > width + SLACK or high[1] > height + SLACK)
+    return x0, y0, x1 - x0, y1 - y0, cut
+
+
+def _on_edges(ring: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The whole-numbered points on the edges between whole-numbered corners, as (x, y)."""
+    ahead = np.roll(ring, -1, axis=0)
+    real = ((ring == np.floor(ring)) & (ahead == np.floor(ahead))).all(axis=1)
+    start, step = ring[real].astype(np.int64), (ahead - ring)[real].astype(np.int64)
+    count = np.gcd(np.abs(step[:, 0]), np.abs(step[:, 1]))
+    start, step, count = start[count > 0], step[count > 0], count[count > 0]
+    if int(count.sum()) > MAX_CROSSINGS:
+        raise Refused("its outline is too intricate to be drawn.")
+    position = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+    points = np.repeat(start, count, axis=0) + position[:, None] * np.repeat(
+        step // count[:, None], count, axis=0
+    )
+    return points[:, 0], points[:, 1]
+
+
+def _note(ring: np.ndarray | None, mask: Any, cut: bool, width: int, height: int) -> str:
+    if cut:
+        return "it reaches outside the image and is cut off there"
+    if ring is None or ring.min() < 0 or ring[:, 0].max() > width or ring[:, 1].max() > height:
+        return ""
+    return _self_crossing(ring, mask)
 
 
 def _crossings(ring: np.ndarray, height: int) -> int:

@@ -20,7 +20,16 @@ from app.formats.truth.json_source import (
 )
 from app.formats.truth.model import Files, TruthFrame
 from app.formats.truth.objects import PerFileReader, Sheet
-from app.formats.truth.shapes import Empty, Piece, from_base64, inflate, paste, png_mask, polygon, subtract
+from app.formats.truth.shapes import (
+    Empty,
+    Piece,
+    from_base64,
+    inflate,
+    paste,
+    png_mask,
+    subtract,
+    with_border,
+)
 
 
 class _Class(Struct):
@@ -129,11 +138,11 @@ class SuperviselyReader(PerFileReader):
 def _draw(found: _Object, kind: str, width: int, height: int) -> Piece:
     if kind == "polygon":
         points = found.points or _Points()
-        outer = polygon([points.exterior], width, height)
+        outer = with_border(points.exterior, width, height)
         # A hole may touch or pass the outer ring: it is cut out, not counted by parity.
         for hole in points.interior:
             try:
-                cut = polygon([hole], width, height)
+                cut = with_border(hole, width, height)
             except Empty:
                 continue
             outer = subtract(outer, cut)
