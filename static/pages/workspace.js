@@ -1,5 +1,5 @@
 /** The panels beside the canvas: they ask the island by `pt:do` and follow what it says by `pt:*`. */
-import { api, ask, bytes, count, icon, make, newId, problem, register, remember, seconds, showProblem, t } from '../app.js';
+import { api, count, icon, make, problem, register, remember, t } from '../app.js';
 
 const byId = (id) => document.getElementById(id);
 const main = byId('main');
@@ -302,62 +302,6 @@ async function showJobs() {
 }
 document.body.addEventListener('pt-job', showJobs);
 showJobs();
-
-// ---- export
-let job = null;
-register('open-export', () => {
-  const dialog = ask('export-dialog', async (fields) => {
-    const option = (name) => !dialog.querySelector(`[data-option~="${name}"]`)?.hidden;
-    const body = { id: newId(), format: fields.format };
-    if (fields.asset_id && (option('asset') || option('one-asset'))) body.asset_id = fields.asset_id;
-    if (fields.unlabelled_value !== '' && option('unlabelled')) body.unlabelled_value = Number(fields.unlabelled_value);
-    if (option('labelled')) body.only_labelled = Boolean(fields.only_labelled);
-    if (option('opacity')) body.opacity = Number(fields.opacity) / 100;
-    if (option('media')) body.media = Boolean(fields.media);
-    job = (await api('POST', `/projects/${project}/exports`, body)).id;
-    byId('export-files').replaceChildren();
-    await showExport();
-    return false;
-  }, (form) => {
-    form.addEventListener('change', options);
-    options();
-  });
-});
-function options() {
-  const form = document.querySelector('#export-dialog form');
-  const chosen = form.elements.namedItem('format');
-  const wantedOptions = form.querySelector(`[name=format][value="${CSS.escape(chosen.value)}"]`).dataset.options.split(' ');
-  for (const node of form.querySelectorAll('[data-option]')) node.hidden = !node.dataset.option.split(' ').some((name) => wantedOptions.includes(name));
-  const all = form.querySelector('[data-all]');
-  const single = wantedOptions.includes('one-asset');
-  all.hidden = single;
-  if (single && !form.elements.asset_id.value) form.elements.asset_id.value = data.asset.id;
-}
-async function showExport() {
-  if (!job) return;
-  const found = await api('GET', `/jobs/${job}`).catch(() => null);
-  if (!found) return;
-  const running = found.state === 'waiting' || found.state === 'running';
-  const box = byId('export-progress');
-  box.hidden = false;
-  box.querySelector('[data-do]').hidden = !running;
-  const bar = box.querySelector('.bar');
-  const pct = found.state === 'done' ? 100 : found.total ? (100 * found.done) / found.total : 0;
-  bar.setAttribute('aria-valuenow', String(Math.floor(pct)));
-  bar.firstElementChild.dataset.pct = String(pct);
-  byId('export-state').textContent = {
-    waiting: t('export_waiting'),
-    running: t('export_running', { done: count(found.done), total: count(found.total), left: found.eta_s === null ? '' : seconds(found.eta_s) }),
-    done: t('export_done'), cancelled: t('export_cancelled'), failed: `${t('export_failed')} ${found.reason}`,
-  }[found.state];
-  byId('export-state').classList.toggle('errc', found.state === 'failed');
-  byId('export-files').replaceChildren(...(found.result?.files ?? []).map((file) => make('li', { class: 'row' }, icon('exp'),
-    make('a', { class: 'link tr', href: `/api/v1/jobs/${job}/files/${encodeURIComponent(file.name)}`, download: file.name }, file.name),
-    make('span', { class: 'f ml nw' }, file.bytes ? bytes(file.bytes) : ''))));
-  if (!running) job = null;
-}
-document.body.addEventListener('pt-job', showExport);
-register('cancel-export', () => job && api('POST', `/jobs/${job}/cancel`).then(showExport));
 
 // ---- the panel and the timeline can be made larger, by hand or by keys
 for (const grip of document.querySelectorAll('[data-resize]')) {

@@ -108,7 +108,7 @@ def test_every_string_a_script_asks_for_is_sent() -> None:
     base = sent["base.html"]
     of_page = {
         "library/index.html": ("library", "import", "upload"),
-        "workspace/index.html": ("workspace",),
+        "workspace/index.html": ("workspace", "export"),
         "imports/index.html": ("import_labels", "import_mapping", "import_result", "upload"),
         "class_templates/index.html": ("class_templates", "rulebook"),
     }

@@ -31,14 +31,14 @@ TABLE: tuple[Format, ...] = (
     Format(
         id="palette-png",
         title="Label maps as palette PNG",
-        hint="One PNG a frame: the class's value, shown in the class's colour.",
+        hint="One PNG a frame: the class's value, in its colour.",
         module="label_maps",
         options=_MAPS,
     ),
     Format(
         id="index-png",
         title="Label maps as index PNG",
-        hint="One grey PNG a frame with the class's value, 8 or 16 bits (labelIds).",
+        hint="One grey PNG a frame with the class's value.",
         module="label_maps",
         options=_MAPS,
     ),
@@ -60,7 +60,7 @@ TABLE: tuple[Format, ...] = (
     Format(
         id="coco-panoptic",
         title="COCO panoptic",
-        hint="One PNG of segment numbers a frame, and one JSON that says what they are.",
+        hint="A PNG of segment numbers a frame, and one JSON.",
         module="coco_panoptic",
         options=(*_THINGS, "split"),
         split="default",
@@ -68,7 +68,7 @@ TABLE: tuple[Format, ...] = (
     Format(
         id="voc",
         title="PASCAL VOC",
-        hint="SegmentationClass and SegmentationObject as palette PNG, labelmap.txt and the list of frames.",
+        hint="Palette PNGs by class and by object, labelmap.txt.",
         module="voc",
         options=(*_MAPS, "split"),
         split="default",
@@ -76,7 +76,7 @@ TABLE: tuple[Format, ...] = (
     Format(
         id="davis",
         title="DAVIS",
-        hint="A folder of palette PNGs for every asset, one number for each track.",
+        hint="Palette PNGs by track, a folder for every asset.",
         module="davis",
         options=(*_MAPS, "objects", "split"),
         objects="region",
@@ -85,7 +85,7 @@ TABLE: tuple[Format, ...] = (
     Format(
         id="cityscapes",
         title="Cityscapes",
-        hint="labelIds, instanceIds and colour PNG and polygons for every frame.",
+        hint="labelIds, instanceIds, colour PNGs and polygons.",
         module="cityscapes",
         options=(*_MAPS, "objects", "split"),
         split="train",
@@ -109,7 +109,7 @@ TABLE: tuple[Format, ...] = (
     Format(
         id="yolo-seg",
         title="YOLO segmentation",
-        hint="One text a frame with a polygon for every piece, and data.yaml.",
+        hint="One text of polygons a frame, and data.yaml.",
         module="yolo_seg",
         options=(*_THINGS, "split"),
         objects="region",
@@ -119,21 +119,21 @@ TABLE: tuple[Format, ...] = (
     Format(
         id="masks-png",
         title="Masks as PNG",
-        hint="Black and white PNGs, a folder for every class or every track.",
+        hint="Black and white PNGs for every class or track.",
         module="masks_png",
         options=_THINGS,
     ),
     Format(
         id="overlay-mp4",
         title="Overlay video (MP4)",
-        hint="The frames with their label maps over them, for looking at.",
+        hint="The frames with their label maps over them.",
         options=("one-asset", "opacity", "edges"),
         lossy="A video to look at; it does not come back as labels.",
     ),
     Format(
         id="bundle",
         title="Project bundle (JSONL)",
-        hint="All regions as sorted text: restores the project with identical label maps.",
+        hint="All regions as sorted text; restores the project.",
         options=("media",),
     ),
 )

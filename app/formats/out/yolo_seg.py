@@ -64,7 +64,9 @@ class YoloSeg:
         for data in fragments(pages, _IOU):
             for iou in msgspec.json.decode(data, type=list[float]):
                 count, total, worst, holed = count + 1, total + iou, min(worst, iou), holed + (iou < 1)
-        if count:
+        if count and not holed:
+            self.notes.append(f"The polygons give all {count} objects back exactly.")
+        elif count:
             self.notes.append(
                 f"YOLO polygons are lossy: {holed} of {count} objects changed, mostly by holes that were filled; "
                 f"IoU with what is drawn here {total / count:.4f} on average, {worst:.4f} at worst."
