@@ -60,7 +60,7 @@ class MappingRule(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True)
     class_id: Annotated[int, Meta(ge=1, le=65535)] | None = None
 
 
-class ClassDef(Struct, kw_only=True):
+class ClassDef(Struct, kw_only=True, forbid_unknown_fields=True):
     """A class of the template. `value` is the number written to exported index PNGs (default: the id)."""
 
     id: Annotated[int, Meta(ge=1, le=65535)]
