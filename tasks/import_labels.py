@@ -145,18 +145,30 @@ class _Import:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
             os.fsync(out.fileno())
-        if not judge.counts.matched:
-            raise Refused(
-                "No frame of the ground truth belongs to a frame here, so nothing was imported. "
-                "Choose another way of matching, or another asset."
-            )
+        self._require_something(judge)
         judge.finish(report)
         report.counts.problems, report.problems = self._problems.count, self._problems.kept
         report.classes = sorted(tally.rows.values(), key=lambda row: (-row.pixels, row.name))
         for row in report.classes:
             row.class_id = args.mapping.get(row.key)
         self._summarise()
+        if not report.regions:
+            raise Refused(
+                "The ground truth holds no mask of a class that is mapped, so nothing was imported."
+            )
         report.seconds = time.monotonic() - started
+
+    def _require_something(self, judge: Judge) -> None:
+        counts = judge.counts
+        if counts.matched:
+            return
+        if counts.unreadable and counts.unreadable == counts.frames:
+            first = self._problems.kept[0] if self._problems.kept else ""
+            raise Refused(f"Nothing of the ground truth can be used. {first}".strip())
+        raise Refused(
+            "No frame of the ground truth belongs to a frame here, so nothing was imported. "
+            "Choose another way of matching, or another asset."
+        )
 
     def _frames(
         self, reader: Any, tally: Tally, judge: Judge
@@ -236,7 +248,12 @@ class _Import:
             track_id = digest.hexdigest()[:24]
             tracks.setdefault(
                 track_id,
-                Track(id=track_id, project_id="", class_id=wanted.class_id, name=wanted.track[:200]),
+                Track(
+                    id=track_id,
+                    project_id=self._args.project_id,
+                    class_id=wanted.class_id,
+                    name=wanted.track[:200],
+                ),
             )
         salt = hashlib.sha256(f"{self._args.job_id} {frame.id}".encode()).hexdigest()[:18]
         rows = [

@@ -42,6 +42,7 @@ class ImportArgs(Struct, kw_only=True):
     ignore."""
 
     job_id: Id
+    project_id: Id
     source: str
     name: str
     format: str | None

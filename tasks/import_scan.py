@@ -83,7 +83,7 @@ class Judge:
         state: FrameMatch = "matched"
         note = ""
         if not readable:
-            state, note = "unreadable", "Its masks cannot be read; the list of problems says why."
+            state, note = "unreadable", "Nothing of it can be used; the list of problems says why."
             counts.unreadable += 1
         elif frame is None:
             state = "missing"

@@ -52,7 +52,7 @@ def on_imported(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
                 region.author, region.created_at, region.updated_at = args["actor"], now, now
             for entry in entries:
                 for track in msgspec.convert(entry["tracks"], list[Track]):
-                    tracks.setdefault(track.id, replace(track, project_id=job.project_id, created_at=now))
+                    tracks.setdefault(track.id, replace(track, created_at=now))
             if replace_existing:
                 recorder.delete(db.regions.of_frames(cur, [entry["frame_id"] for entry in entries]))
             recorder.insert(made)

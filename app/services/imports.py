@@ -167,6 +167,7 @@ def submit(ctx: Context, project_id: str, wanted: NewImport, *, actor: str) -> J
         f"{'Look at' if wanted.dry_run else 'Import'} ground truth: {name}",
         {
             "job_id": job_id,
+            "project_id": project_id,
             "source": str(source),
             "name": name,
             "format": wanted.format or (settled.format if settled else None),
