@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -76,7 +77,7 @@ def diff(common: Common, a: str, b: str, images: Path | None, iou_below: float |
             click.echo(msgspec.json.encode(found).decode())
         else:
             for line in told(found):
-                click.echo(line)
+                click.echo(_printable(line))
     sys.exit(0 if found.equal else 1)
 
 
@@ -112,7 +113,7 @@ def check(common: Common, bundle: str, rules: Path | None, images: Path | None, 
             if as_json:
                 summary.violations.append(found)
             else:
-                click.echo(found.line())
+                click.echo(_printable(found.line()))
         summary.ok = not summary.count
         if as_json:
             click.echo(msgspec.json.encode(summary).decode())
@@ -150,6 +151,11 @@ def located(stack: ExitStack, common: Common, names: Sequence[str]) -> list[Path
             if not found[name].is_file():
                 raise Refused(f"There is no bundle file {name}.")
     return [found[name] for name in names]
+
+
+def _printable(line: str) -> str:
+    """One line without control characters: names come from a file and must not steer the terminal."""
+    return "".join("�" if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp") else char for char in line)
 
 
 def told(found: Diff) -> Iterator[str]:

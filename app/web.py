@@ -25,7 +25,17 @@ from litestar.static_files import create_static_files_router
 
 from app.errors import PointillistError
 from app.routes import pages, problems
-from app.routes.api import assets, class_templates, frames, imports, inspector, jobs, projects, system
+from app.routes.api import (
+    assets,
+    backups,
+    class_templates,
+    frames,
+    imports,
+    inspector,
+    jobs,
+    projects,
+    system,
+)
 from app.routes.security import Gate
 from app.routes.ws import workspace
 from app.services import health, uploads
@@ -84,6 +94,7 @@ def create_app(ctx: Context) -> Litestar:
             inspector.router,
             jobs.router,
             class_templates.router,
+            backups.router,
         ],
         request_max_body_size=JSON_BODY_LIMIT,
     )

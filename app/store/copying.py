@@ -12,6 +12,11 @@ def wal_of(database: Path) -> Path:
     return database.with_name(database.name + ".wal")
 
 
+def mark_of(database: Path) -> Path:
+    """Where the high-water mark of a copy of the database lies."""
+    return database.with_suffix(".hwm")
+
+
 def copy_database(file: int, source: Path, target: Path) -> None:
     """Copy `source`, open for reading as descriptor `file`, and its write-ahead log to `target`.
 

@@ -17,7 +17,7 @@ import msgspec
 
 from app.errors import PointillistError, StoreDamaged, Unavailable
 from app.store import highwater, integrity
-from app.store.copying import copy_database
+from app.store.copying import copy_database, mark_of
 from app.store.cursor import Cursor, translate
 from app.store.highwater import HighWater, Mark
 from app.store.migrate import Step, migrate, refuse_newer, steps, version_of
@@ -133,11 +133,20 @@ class Store:
         return future.result()
 
     def backup(self, target: Path) -> Path:
-        """Copy the database, whole and consistent, to the file `target` while the server runs."""
+        """Copy the database, whole and consistent, to the file `target` while the server runs.
+
+        Its high-water mark is written beside it (`mark_of`), so that the copy can be shown to be whole.
+        """
         self.write(lambda cur: None)  # raises when the database is out of order
 
         def copy(cur: Cursor) -> None:
             copy_database(self._file, self.path, target)
+            mark_of(target).unlink(missing_ok=True)
+            water = HighWater(mark_of(target))
+            try:
+                water.write(self._mark)
+            finally:
+                water.close()
 
         future: Future[None] = Future()
         with self._lock:

@@ -32,6 +32,24 @@ class Mark(Struct, kw_only=True):
     counts: dict[str, int] = {}
 
 
+def saved_mark(path: Path) -> Mark | None:
+    """The mark in a copy of the sidecar, which is neither locked nor changed; None without one."""
+    try:
+        return _newest(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _newest(body: bytes) -> Mark | None:
+    marks: list[Mark] = []
+    for slot in (body[:SLOT], body[SLOT:HOLDER]):
+        size = int.from_bytes(slot[4:8], "little")
+        text = slot[8 : 8 + size]
+        if size and zlib.crc32(text) == int.from_bytes(slot[:4], "little"):
+            marks.append(msgspec.json.decode(text, type=Mark))
+    return max(marks, key=lambda mark: mark.sequence, default=None)
+
+
 class HighWater:
     """The open sidecar. Holding it is holding the store: a second holder is refused."""
 
@@ -60,20 +78,14 @@ class HighWater:
             raise
 
     def _read(self) -> Mark | None:
-        marks: list[Mark] = []
-        for slot in (0, SLOT):
-            body = os.pread(self._fd, SLOT, slot)
-            size = int.from_bytes(body[4:8], "little")
-            text = body[8 : 8 + size]
-            if size and zlib.crc32(text) == int.from_bytes(body[:4], "little"):
-                marks.append(msgspec.json.decode(text, type=Mark))
-        if not marks and os.pread(self._fd, HOLDER, 0).strip(b"\0"):
+        mark = _newest(os.pread(self._fd, HOLDER, 0))
+        if mark is None and os.pread(self._fd, HOLDER, 0).strip(b"\0"):
             raise StoreDamaged(
                 f"The high-water mark {self.path.name} cannot be read, so it cannot be shown that no work is "
                 "missing. Restore a backup, or accept the database as it is.",
                 kind="mark",
             )
-        return max(marks, key=lambda mark: mark.sequence, default=None)
+        return mark
 
     def write(self, mark: Mark) -> None:
         """Overwrite the older slot and return when it is on the disk."""

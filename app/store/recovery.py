@@ -14,7 +14,7 @@ import msgspec
 
 from app.errors import NotFound, StoreDamaged
 from app.store import highwater, integrity
-from app.store.copying import copy_descriptor, sync_folder, wal_of
+from app.store.copying import copy_descriptor, mark_of, sync_folder, wal_of
 from app.store.cursor import Cursor
 from app.store.db import COUNT_UP, NAME
 from app.store.highwater import HighWater
@@ -32,6 +32,7 @@ def backups(folder: Path) -> list[Path]:
 def restore(folder: Path, backup: Path) -> Path:
     """Put `backup` in the place of the database; returns the folder where the old files lie now.
 
+    With the mark that a backup has beside it, the next start tells when rows of the backup are missing.
     Raises NotFound when there is no such backup, Unavailable when a process holds the data folder.
     """
     if not backup.is_file():
@@ -41,7 +42,7 @@ def restore(folder: Path, backup: Path) -> Path:
         for source, target in ((wal_of(backup), wal_of(folder / NAME)), (backup, folder / NAME)):
             if source.exists():
                 _copy(source, target)
-        water.reset(None)
+        water.reset(highwater.saved_mark(mark_of(backup)))
     return aside
 
 
