@@ -17,6 +17,7 @@ export const ACTIONS = [
   canvasTool('point-minus', 'd', 'pminus'),
   canvasTool('box', 'b', 'box'),
   { ...canvasTool('outline', 'o', 'outl'), after: 'line' },
+  { ...canvasTool('inspect', 'q', 'search'), run: (app) => app.toggleInspect() },
 
   { id: 'accept', keys: ['Enter'], icon: 'check', group: 'labels', label: 'action.accept', hint: 'hint.accept',
     enabled: (s) => waits(s) || drawing(s), run: (app) => app.accept() },
@@ -55,6 +56,8 @@ export const ACTIONS = [
   { id: 'opacity-up', keys: [']'], group: 'view', label: 'action.opacity_up', run: (app) => app.setOpacity(app.state().opacity + 0.08) },
   { id: 'panels', keys: ['`', '\\'], group: 'view', label: 'action.panels', run: (app) => app.togglePanels() },
 
+  { id: 'what-if', keys: ['w'], icon: 'layers', group: 'classes', label: 'action.what_if', run: (app) => app.toggleWhatIf() },
+
   { id: 'help', keys: ['?'], icon: 'keys', group: 'help', global: true, label: 'action.help', hint: 'hint.keys', run: (app) => app.help() },
   { id: 'next-region', keys: ['F6'], group: 'help', global: true, label: 'action.next_region', run: (app) => app.cycleFocus(1) },
   { id: 'previous-region', keys: ['Shift+F6'], group: 'help', global: true, shown: false, label: 'action.previous_region', run: (app) => app.cycleFocus(-1) },
@@ -76,6 +79,8 @@ export const GESTURES = [
   { caps: ['Alt', 'Click'], label: 'gesture.remove_node', hint: 'hint.remove_node', group: 'labels', tools: ['outline'] },
   { caps: ['Drag'], label: 'gesture.pan', hint: 'hint.pan', group: 'view', tools: ['pan'] },
   { caps: ['Wheel'], label: 'gesture.zoom', hint: 'hint.zoom', group: 'view', tools: ['pan'] },
+  { caps: ['Click'], label: 'gesture.inspect', hint: 'hint.inspect', group: 'view', tools: ['inspect'] },
+  { caps: ['←', '→', '↑', '↓'], label: 'gesture.inspect_move', hint: 'hint.inspect_move', group: 'view', tools: ['inspect'] },
   { caps: ['Space'], label: 'gesture.hold_pan', group: 'view', tools: [] },
   { caps: ['1–9'], label: 'gesture.class', hint: 'hint.class', group: 'classes', tools: '*' },
   { caps: ['Shift', '1–9'], label: 'gesture.fresh', group: 'classes', tools: [] },

@@ -7,9 +7,10 @@ import { fitView, panBy, zoomAt } from './view.js';
 const PAGE_PARTS = ['.rail', '#tools', '#canvas-host', '.panel', '#strip'];
 const clamp01 = (value) => Math.min(1, Math.max(0, value));
 
-export function createApp({ store, machine, frames, labels, history, player, timeline, emit, say, announce, t, openHelp, invalidateHover }) {
+export function createApp({ store, machine, frames, labels, history, player, timeline, whatIf, emit, say, announce, t, openHelp, invalidateHover }) {
   const get = store.get;
   let pans = 0;
+  let before = 'select';
 
   const image = () => ({ width: get().width, height: get().height });
   const middle = () => ({ x: get().viewport.width / 2, y: get().viewport.height / 2 });
@@ -22,8 +23,12 @@ export function createApp({ store, machine, frames, labels, history, player, tim
 
     useTool(id) {
       machine.use(id);
+      if (id === 'inspect' && get().tool !== id) before = get().tool;
       store.set({ tool: id });
     },
+    toggleInspect: () => (get().tool === 'inspect' ? app.leaveInspect() : app.useTool('inspect')),
+    leaveInspect: () => app.useTool(before),
+    toggleWhatIf: () => whatIf.toggle(),
     modifiers(e) {
       store.set({ alt: Boolean(e.altKey), shift: Boolean(e.shiftKey) });
       invalidateHover(e);
@@ -36,6 +41,7 @@ export function createApp({ store, machine, frames, labels, history, player, tim
     escape() {
       if (machine.cancel() || labels.reject()) return;
       if (get().playing) player.stop();
+      else if (get().tool === 'inspect') app.leaveInspect();
       else if (get().point !== null) store.set({ point: null });
       else if (get().selected) labels.choose(null);
       else say('');

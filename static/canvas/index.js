@@ -5,6 +5,7 @@ import { createFrames } from './frames.js';
 import { insideFrame, nearestEdge, nearestNode, nearestPoint, withinFrame } from './geometry.js';
 import { createHistory } from './history.js';
 import { listenPointer } from './input.js';
+import { createInspector } from './inspector.js';
 import { listenKeys } from './keyboard.js';
 import { createLabels } from './labels.js';
 import { createLayers } from './layers.js';
@@ -20,9 +21,12 @@ import { TOOLS } from './tools/index.js';
 import { createTransport } from './transport.js';
 import { mountChip } from './ui/chip.js';
 import { mountHelp } from './ui/help.js';
+import { mountInspector } from './ui/inspector.js';
 import { mountStatus } from './ui/status.js';
 import { bindActionButtons, mountBar, mountToolbar } from './ui/toolbar.js';
+import { mountWhatIf } from './ui/what_if.js';
 import { resized } from './view.js';
+import { createWhatIf } from './what_if.js';
 import { mountTimeline } from '../workspace/timeline.js';
 
 const HIT_PX = 12;
@@ -81,6 +85,9 @@ export function mount(host, data) {
   const labels = createLabels(context);
   const history = createHistory(context);
   const player = createPlayer({ store, frames });
+  const ids = { projectId: data.project.id, templateId: data.project.class_template_id, assetId: data.asset.id };
+  const whatIf = createWhatIf({ ...context, ...ids });
+  const inspector = createInspector({ ...context, pan: (dx, dy) => app.pan(dx, dy) });
 
   // ---- layers
   const picture = createPicture(() => layers.invalidate('picture'));
@@ -126,6 +133,7 @@ export function mount(host, data) {
       if (intent.kind === 'pan') app.pan(intent.dx, intent.dy);
       else if (intent.kind === 'gesture') store.set({ gesture: intent.gesture });
       else if (intent.kind === 'refuse') say(t(intent.reason), 'warn');
+      else if (intent.kind === 'inspect') inspector.intent(intent);
       else labels.intents[intent.kind](intent);
     },
     onChange: () => showCursor(),
@@ -135,7 +143,7 @@ export function mount(host, data) {
   const openHelp = mountHelp(byId('help-sheet'), { store, t });
   let timeline = null;
   const app = createApp({
-    ...context, machine, labels, history, player, openHelp, timeline: () => timeline,
+    ...context, machine, labels, history, player, whatIf, openHelp, timeline: () => timeline,
     invalidateHover: (e) => {
       if (pointerEvent && machine.state.name === 'idle') machine.handle('hover', { ...pointerEvent, alt: Boolean(e.altKey), shift: Boolean(e.shiftKey) });
       showCursor();
@@ -148,7 +156,7 @@ export function mount(host, data) {
     let cursor = tool.states[machine.state.name].cursor ?? tool.cursor;
     let marked = null;
     if (machine.state.name === 'grabbing' || machine.state.name === 'node') cursor = 'grabbing';
-    else if (pointer && machine.state.name === 'idle' && tool.id !== 'pan') {
+    else if (pointer && machine.state.name === 'idle' && !tool.passive) {
       if (look.handleAt(pointer)) cursor = 'grab';
       else if (tool.id === 'outline' || tool.id === 'select') {
         const outline = selectedRegion()?.geometry.outline;
@@ -183,8 +191,8 @@ export function mount(host, data) {
   const REPAINT = {
     picture: ['playing', 'image', 'map', 'view', 'classes', 'hidden', 'opacityOf', 'opacity', 'layers', 'width', 'height'],
     marks: ['regions', 'map', 'view', 'classes', 'hidden', 'layers', 'selected', 'point', 'draft', 'prompt', 'tool', 'image'],
-    proposal: ['proposal', 'prompt', 'preview', 'view', 'classId', 'classes', 'draft'],
-    hot: ['gesture', 'view', 'busy'],
+    proposal: ['proposal', 'prompt', 'preview', 'view', 'classId', 'classes', 'draft', 'whatIf'],
+    hot: ['gesture', 'view', 'busy', 'inspect'],
   };
   store.on((state, changed) => {
     for (const [layer, keys] of Object.entries(REPAINT)) if (keys.some((key) => changed.has(key))) layers.invalidate(layer);
@@ -266,6 +274,9 @@ export function mount(host, data) {
   if (byId('tools')) mountToolbar(byId('tools'), { app, store, t });
   mountBar({ toggles: byId('layer-toggles'), opacity: byId('opacity'), readout: byId('pixel-readout'), zoom: byId('zoom-controls') }, { app, store, t });
   mountChip(host, { app, store, t });
+  mountWhatIf(byId('classes'), { app, whatIf, store, t, ...ids });
+  mountInspector(byId('what-if') ?? byId('classes'), { app, store, t });
+  document.body.addEventListener('pt-job', whatIf.follow);
   if (byId('timeline')) timeline = mountTimeline({ root: byId('timeline'), app, store, transport, data, t, say });
   bindActionButtons(document, { app, store, t });
   document.addEventListener('pt:do', (e) => app.request(e.detail ?? {}));

@@ -3,6 +3,7 @@ import { isEnabled, resolve } from './actions.js';
 import { belongsToControl, chordsOf, classOfChord, isTyping } from './keys.js';
 
 const TAP_MS = 250;
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export function listenKeys({ app, host, store, machine }) {
   let space = null;
@@ -24,6 +25,14 @@ export function listenKeys({ app, host, store, machine }) {
         store.set({ held: 'pan' });
       }
       return;
+    }
+    const step = STEPS[e.key];
+    if (step && onCanvas(e.target) && !e.ctrlKey && !e.metaKey && !e.altKey) {
+      const far = e.shiftKey ? 10 : 1;
+      if (machine.handle('arrow', { dx: step[0] * far, dy: step[1] * far })) {
+        e.preventDefault();
+        return;
+      }
     }
     const found = resolve(chords, store.get(), classOfChord);
     if (!found) return;

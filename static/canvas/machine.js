@@ -1,7 +1,7 @@
 /**
  * The input machine. A tool is a plain object {id, cursor, states}; `states.idle` and every other state map event
- * names (down, move, up, accept, back, remove, hover, leave) to handlers (state, event, send, look) → next state.
- * Each state but idle answers `cancel`. Handlers change nothing themselves: they send intents.
+ * names (down, move, up, accept, back, remove, hover, leave, arrow) to handlers (state, event, send, look) → next state.
+ * Each state but idle answers `cancel`. A `passive` tool changes no label: locks and handles do not matter to it. Handlers change nothing themselves: they send intents.
  */
 const IDLE = Object.freeze({ name: 'idle' });
 

@@ -29,6 +29,14 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     throw new Refused(response.status, body, body.detail || body.title || `HTTP ${response.status}`);
   }
 
+  /** A question or a change that is not repeated: JSON in, JSON out. */
+  async function post(path, body, { method = 'POST', revision } = {}) {
+    const headers = { Accept: 'application/json' };
+    if (body !== undefined) headers['Content-Type'] = 'application/json';
+    if (revision !== undefined) headers['If-Match'] = `"${revision}"`;
+    return (await ask(`${api}${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) })).json();
+  }
+
   const queue = createQueue({
     onState: on.saved,
     wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
@@ -72,6 +80,13 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     regionMap: async (id, signal) =>
       parseRegionMap(await (await ask(`${api}/frames/${id}/region-map`, { signal, cache: 'no-cache' })).arrayBuffer()),
     timeline: async (assetId) => (await ask(`${api}/assets/${assetId}/timeline`)).json(),
+    inspect: (id, x, y) => post(`/frames/${id}/inspect`, { x, y }),
+    whatIf: (id, wanted) => post(`/frames/${id}/what-if`, wanted),
+    startWhatIf: (project, wanted) => post(`/projects/${project}/what-if`, { ...wanted, id: newId() }),
+    job: async (id) => (await ask(`${api}/jobs/${id}`)).json(),
+    cancelJob: (id) => post(`/jobs/${id}/cancel`),
+    template: async (id) => (await ask(`${api}/class-templates/${id}`)).json(),
+    saveClasses: (id, revision, classes) => post(`/class-templates/${id}`, { classes }, { method: 'PATCH', revision }),
     thumbUrl: (id) => `${api}/frames/${id}/thumb`,
 
     /** A change: queued, in order, with one operation id over all retries. `build` as in queue.push, without the id. */

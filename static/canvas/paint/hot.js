@@ -40,7 +40,28 @@ export function paintHot(c, size, state, { still, hover, busySince }) {
     const at = toScreen(view, hover.node);
     node(c, at.x, at.y, true);
   }
+  if (state.inspect) reticle(c, view, state.inspect);
   if (busySince && state.pointer && size.time - busySince > 150) busy(c, toScreen(view, state.pointer), size.time - busySince, still);
+}
+
+/** The inspected pixel: a square around it, large enough to be seen; four ticks once it is kept. */
+function reticle(c, view, { x, y, pinned }) {
+  const at = toScreen(view, { x: x + 0.5, y: y + 0.5 });
+  const half = Math.max(view.scale / 2, 4);
+  const path = new Path2D();
+  path.rect(at.x - half, at.y - half, half * 2, half * 2);
+  if (pinned) {
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      path.moveTo(at.x + dx * half, at.y + dy * half);
+      path.lineTo(at.x + dx * (half + 7), at.y + dy * (half + 7));
+    }
+  }
+  c.lineWidth = 3.4;
+  c.strokeStyle = 'rgb(0 0 0 / .8)';
+  c.stroke(path);
+  c.lineWidth = 1.4;
+  c.strokeStyle = '#fff';
+  c.stroke(path);
 }
 
 /** A ring around the tool glyph fills, again and again, while the engine works. */

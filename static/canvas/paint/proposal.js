@@ -48,13 +48,21 @@ export function createProposalPainter() {
     const candidate = proposal?.candidates[proposal.at];
     const shift = still ? 0 : -((size.time % PERIOD_MS) / PERIOD_MS) * (DASH[0] + DASH[1]);
     const colour = state.classes.get(proposedClass(state))?.colour ?? '#888888';
-    if (candidate) {
-      const path = screenPath(candidate.loops, view);
+    const stripes = (path, tint) => {
       c.save();
       c.clip(path, 'evenodd');
-      c.fillStyle = hatch(c, colour, size.ratio);
+      c.fillStyle = hatch(c, tint, size.ratio);
       c.fillRect(0, 0, size.width, size.height);
       c.restore();
+    };
+    for (const gain of state.whatIf?.gains ?? []) {
+      const path = screenPath(gain.loops, view);
+      stripes(path, state.classes.get(gain.class_id)?.colour ?? '#888888');
+      dashes(c, path, 0);
+    }
+    if (candidate) {
+      const path = screenPath(candidate.loops, view);
+      stripes(path, colour);
       dashes(c, path, shift);
     }
     if (preview?.candidate) dashes(c, screenPath(preview.candidate.loops, view), shift);

@@ -2,6 +2,7 @@
 export const pan = {
   id: 'pan',
   cursor: 'grab',
+  passive: true,
   states: {
     idle: { down: (s, e) => ({ name: 'panning', last: e.screen, moved: false }) },
     panning: {

@@ -96,8 +96,9 @@ export function mountBar({ toggles, opacity, readout, zoom }, { app, store, t })
   }
   const place = el('span', { class: 'mono f pt-at' });
   const what = el('b', { class: 'tr' });
+  const beaten = el('span', { class: 'f tr pt-beaten' });
   const swt = el('span', { class: 'swt dot', hidden: true, 'aria-hidden': 'true' });
-  readout?.append(place, swt, what);
+  readout?.append(place, swt, what, beaten);
 
   function update(state, changed = null) {
     const is = (...keys) => !changed || keys.some((key) => changed.has(key));
@@ -110,16 +111,20 @@ export function mountBar({ toggles, opacity, readout, zoom }, { app, store, t })
     if (level && is('view')) {
       level.textContent = t(state.view.fit ? 'zoom.fit' : 'zoom.free', { percent: Math.round(state.view.scale * 100) });
     }
-    if (readout && is('pointer', 'map', 'classes')) showPixel(state);
+    if (readout && is('pointer', 'map', 'classes', 'inspect', 'inspection')) showPixel(state);
   }
   function showPixel(state) {
-    const { pointer } = state;
+    const { inspect, inspection } = state;
+    const pointer = inspect?.pinned || (inspect && !state.pointer) ? { x: inspect.x + 0.5, y: inspect.y + 0.5 } : state.pointer;
     const found = pointer && app.classAt(pointer);
     place.textContent = pointer && found !== undefined ? `${(Math.floor(pointer.x) + 0.5).toFixed(1)}, ${(Math.floor(pointer.y) + 0.5).toFixed(1)}` : '';
     swt.hidden = !found;
     if (found) swt.style.setProperty('--c', found.colour);
     what.textContent = found ? found.name : found === null ? t('canvas.unlabelled') : '';
     what.classList.toggle('f', found === null);
+    const same = inspection && pointer && inspection.x === Math.floor(pointer.x) && inspection.y === Math.floor(pointer.y);
+    const names = same ? inspection.losers.map((one) => one.name) : [];
+    beaten.textContent = names.length ? t('inspect.over', { names: [...new Set(names)].join(', ') }) : '';
   }
   update(store.get());
   store.on(update);
