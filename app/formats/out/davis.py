@@ -64,7 +64,8 @@ class Davis:
         return f"JPEGImages/{frame.sequence}/{_name(frame)}{frame.suffix}"
 
     def finish(self, pages: Pages) -> Streamed:
-        yield classes_file(self._plan)
+        facts = {"unlabelled": self._unlabelled} if self._by_class else {}
+        yield classes_file(self._plan, **facts)
         if not self._by_class:
             yield "objects.json", [pretty(self._objects())]
         lines = "".join(f"{sequence}\n" for sequence in self._sequences)

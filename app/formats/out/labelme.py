@@ -1,7 +1,8 @@
 """LabelMe: one JSON a frame, beside its image; every mask as a PNG in base64 between its corners. Exact.
 
 The corners (x1, y1), (x2, y2) are the first and the last pixel of the mask. `group_id` is the number of the
-track; attributes stand in the shape as they are.
+track; attributes stand in the shape as they are. `labels.txt` lists the classes as LabelMe's
+own tools want them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from app.formats.out.model import Files, FrameOut, Pages, Plan, Streamed, Thing, classes_file, pretty, things
+from app.formats.out.model import Files, FrameOut, Pages, Plan, Streamed, Thing, pretty, things
 
 VERSION = "5.5.0"
 
@@ -55,7 +56,9 @@ class LabelMe:
         return frame.path + frame.suffix
 
     def finish(self, pages: Pages) -> Streamed:
-        yield classes_file(self._plan)
+        # No classes.json: tools take every JSON in the folder for a frame.
+        names = ["__ignore__", "_background_", *(" ".join(c.name.split()) for c in self._plan.classes)]
+        yield "labels.txt", ["".join(f"{name}\n" for name in names).encode()]
 
 
 def _png(mask: np.ndarray) -> bytes:
