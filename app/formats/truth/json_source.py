@@ -20,6 +20,8 @@ from app.formats.truth.model import Files
 MAX_JSON_BYTES = 1 << 30
 PROBE_FILES = 50
 """JSON files whose heads are looked at to tell a format."""
+_LISTS = ("classes.json", "objects.json")
+"""Written beside annotations, by our own exports too; never annotations themselves."""
 _BOM = b"\xef\xbb\xbf"
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
@@ -28,12 +30,20 @@ Id = int | float | str
 
 
 def json_names(files: Files) -> list[str]:
-    return with_suffix(files, ".json")
+    """The JSON files of a source, without the lists that only accompany annotations."""
+    return _annotations(files, ".json")
+
+
+def _annotations(files: Files, suffix: str) -> list[str]:
+    names = with_suffix(files, suffix)
+    return (
+        [name for name in names if name.rpartition("/")[2] not in _LISTS] if len(files.names) > 1 else names
+    )
 
 
 def heads(files: Files, suffix: str = ".json", size: int = 4096) -> Iterator[tuple[str, bytes]]:
     """(name, first bytes) of the first files with an ending, a byte order mark left out."""
-    for name in with_suffix(files, suffix)[:PROBE_FILES]:
+    for name in _annotations(files, suffix)[:PROBE_FILES]:
         yield name, files.head(name, size).removeprefix(_BOM)
 
 

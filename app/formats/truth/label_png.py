@@ -81,7 +81,8 @@ class LabelReader(MapReader):
         frame.values = pixels
         frame.keys = {value: self._key(value, mask.role, palette) for value in present}
         if self._closed:
-            strange = [value for value in present if frame.keys[value] not in self._declared]
+            # Lists often begin at 1 and leave the background out; it is among the found classes all the same.
+            strange = [value for value in present if value and frame.keys[value] not in self._declared]
             if strange:
                 pixels_of = int(counts[strange].sum())
                 named = ", ".join(map(str, strange[:5])) + (" …" if len(strange) > 5 else "")
@@ -147,11 +148,10 @@ def _first_palette(files: Files, masks: Masks) -> list[str]:
 
 
 def _declared(masks: Masks, listed: ClassList | None, palette: list[str]) -> list[SourceClass]:
-    if masks.layout == "cityscapes":
-        return (
-            known_classes.cityscapes(train_ids=masks.items[0].role == "labelTrainIds") if masks.items else []
-        )
     found = listed.by_value(palette) if listed else []
+    if masks.layout == "cityscapes" and masks.items:
+        train_ids = masks.items[0].role == "labelTrainIds"
+        return found if found and not train_ids else known_classes.cityscapes(train_ids=train_ids)
     if masks.layout == "voc":
         found = found or known_classes.voc()
         if all(known.value != 255 for known in found):
