@@ -172,7 +172,7 @@ def told(found: Diff) -> Iterator[str]:
     if found.totals:
         yield ""
         differing = f"{len(found.frames)} of {max(found.frames_a, found.frames_b)} frames differ"
-        yield f"In total, {differing}:"
+        yield f"In total, {differing} (regions: + added, - removed, ~ changed, > reclassified):"
         yield from _table(found.totals)
     if found.undrawn:
         yield ""

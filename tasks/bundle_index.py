@@ -18,6 +18,7 @@ import numpy as np
 
 from app.errors import Refused
 from app.formats import bundle
+from app.formats.images import MAX_PIXELS
 from app.models import frame_id
 
 CHUNK = 1 << 20
@@ -111,6 +112,11 @@ class IndexedBundle:
                 offsets.append(counted.start)
                 owners.append(numbers[line.frame])
             elif isinstance(line, bundle.FrameLine):
+                if line.width * line.height > MAX_PIXELS:
+                    raise Refused(
+                        f"The frame {line.index} of {line.width} × {line.height} px is too large: at most "
+                        f"{MAX_PIXELS // 10**6} megapixels are read."
+                    )
                 numbers[frame_id(line.asset, line.index)] = len(frames)
                 frames.append(counted.start)
             elif isinstance(line, bundle.AssetLine):

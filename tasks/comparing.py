@@ -22,13 +22,13 @@ from tasks.bundle_maps import Painter, Pictures
 from tasks.matching import (
     Classes,
     Side,
-    guessed_winners,
     matched_assets,
     matched_frames,
     matched_regions,
     shown,
 )
 
+Pair = tuple[NDArray[Any], NDArray[Any]]
 Kind = Literal["added", "removed", "changed", "reclassified"]
 
 
@@ -176,9 +176,9 @@ class _Comparison:
             return found
         maps = self._maps(a, b)
         found.drawn = maps is not None
-        winners = (guessed_winners(a), guessed_winners(b)) if maps is None else maps[:2]
-        found.regions = self._changes(a, b, matched_regions(a, b, *winners))
-        counts = {} if maps is None else self._counts(*maps[2:])
+        winners, labels = maps or (None, None)
+        found.regions = self._changes(a, b, matched_regions(a, b, winners))
+        counts = {} if labels is None else self._counts(*labels)
         found.classes = self._rows(found.regions, counts)
         return found
 
@@ -209,15 +209,16 @@ class _Comparison:
         order = sorted(range(len(side.regions)), key=lambda i: (*places[side.regions[i].class_id], i))
         return (side.line.hash, side.numbers, side.geometry, order)
 
-    def _maps(self, a: Side, b: Side) -> tuple[NDArray[Any], ...] | None:
-        """Winners of A and B, then label maps of A and B in the common numbers; None where they cannot be."""
+    def _maps(self, a: Side, b: Side) -> tuple[Pair, Pair] | None:
+        """Winners of A and B, and their label maps in the common numbers; None where they cannot be drawn."""
         if (a.line.width, a.line.height) != (b.line.width, b.line.height):
             return None
         mine = self._painters[0].paint(a.line, a.regions)
         theirs = None if mine is None else self._painters[1].paint(b.line, b.regions)
         if mine is None or theirs is None:
             return None
-        return mine.winners, theirs.winners, mine.labels.astype(np.uint32), self._lookup[theirs.labels]
+        labels = mine.labels.astype(np.uint32), self._lookup[theirs.labels]
+        return (mine.winners, theirs.winners), labels
 
     @staticmethod
     def _counts(a: NDArray[Any], b: NDArray[Any]) -> dict[int, tuple[int, int, int]]:

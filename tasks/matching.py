@@ -162,9 +162,13 @@ class Side(NamedTuple):
 
 
 def matched_regions(
-    a: Side, b: Side, winners_a: NDArray[Any], winners_b: NDArray[Any]
+    a: Side, b: Side, winners: tuple[NDArray[Any], NDArray[Any]] | None
 ) -> list[tuple[int | None, int | None]]:
-    """Pairs of positions; None where a region has no counterpart. In the order of A, then of B."""
+    """Pairs of positions; None where a region has no counterpart. In the order of A, then of B.
+
+    `winners`: (H, W) position + 1 of the region seen at each pixel, for A and B; None where the image that
+    would be needed is not at hand: then overlap is guessed.
+    """
     partner: dict[int, int] = {}
     free_a, free_b = dict.fromkeys(range(len(a.regions))), dict.fromkeys(range(len(b.regions)))
 
@@ -183,12 +187,13 @@ def matched_regions(
     pair_equal([line.id for line in a.regions], [line.id for line in b.regions])
     pair_equal(list(zip(a.numbers, a.geometry)), list(zip(b.numbers, b.geometry)))
     pair_equal(list(a.geometry), list(b.geometry))
-    if free_a and free_b and winners_a.shape == winners_b.shape:
-        for iou, i, j in _overlaps(winners_a, winners_b, len(b.regions)):
+    if free_a and free_b and (a.line.width, a.line.height) == (b.line.width, b.line.height):
+        overlaps = _overlaps(*(winners or (guessed_winners(a), guessed_winners(b))), len(b.regions))
+        for iou, i, j in overlaps:
             same = i in free_a and j in free_b and a.numbers[i] == b.numbers[j]
             if same and iou >= SAME_CLASS_IOU:
                 pair(i, j)
-        for iou, i, j in _overlaps(winners_a, winners_b, len(b.regions)):
+        for iou, i, j in overlaps:
             if i in free_a and j in free_b and iou >= OTHER_CLASS_IOU:
                 pair(i, j)
     out: list[tuple[int | None, int | None]] = [(i, partner.get(i)) for i in range(len(a.regions))]
@@ -213,7 +218,6 @@ def guessed_winners(side: Side) -> NDArray[np.uint16]:
     """A winner map without the image, good enough to tell which region became which: points as discs."""
     shape = (side.line.height, side.line.width)
     out = np.zeros(shape, np.uint16)
-    y, x = np.ogrid[: shape[0], : shape[1]]
     for number, line in enumerate(side.regions, 1):
         geometry = bundle.geometry_of(line)
         if geometry.outline:
@@ -221,7 +225,11 @@ def guessed_winners(side: Side) -> NDArray[np.uint16]:
         for point in geometry.points:
             if point.label and not geometry.outline:
                 reach = max(point.r, GUESSED_REACH)
-                out[(x + 0.5 - point.x) ** 2 + (y + 0.5 - point.y) ** 2 <= reach * reach] = number
+                y0, x0 = max(0, int(point.y - reach)), max(0, int(point.x - reach))
+                window = out[y0 : int(point.y + reach) + 1, x0 : int(point.x + reach) + 1]
+                y, x = np.ogrid[: window.shape[0], : window.shape[1]]
+                far = (x + x0 + 0.5 - point.x) ** 2 + (y + y0 + 0.5 - point.y) ** 2
+                window[far <= reach * reach] = number
         if geometry.box is not None and not geometry.points and not geometry.outline:
             x1, y1, x2, y2 = (round(v) for v in geometry.box)
             out[y1:y2, x1:x2] = number
