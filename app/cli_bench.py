@@ -103,8 +103,18 @@ def _extract(found: Any) -> dict[str, Any]:
     return {"extract_ratio": found}
 
 
+def _convert(folder: Path | None, show: Progress) -> dict[str, Any]:
+    folders = _data_sets(folder, "sequences")
+    _one_thread()
+    from app.bench import converting
+
+    camvid = [path for path in folders if "camvid" in path.name]
+    return converting.run(camvid or folders, progress=show)
+
+
 BENCHES: dict[str, Callable[[Path | None, Progress], dict[str, Any]]] = {
     "clicks": _clicks,
+    "convert": _convert,
     "roundtrip": _roundtrip,
     "speed": _speed,
 }

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -52,6 +52,9 @@ class Wanted(NamedTuple):
 _page = msgspec.msgpack.Decoder(Page)
 
 
+T = TypeVar("T")
+
+
 class Pages:
     """The pages in the order of the frames."""
 
@@ -66,7 +69,7 @@ class Pages:
         for position in range(self._count):
             yield _page.decode(self._path(position).read_bytes())
 
-    def add(self, make: Callable[[Wanted], Page], wanted: Wanted) -> None:
+    def add(self, make: Callable[[T], Page], wanted: T) -> None:
         """The page of the next frame: made, unless an earlier run has made it."""
         path = self._path(self._count)
         if not path.exists():
