@@ -85,9 +85,9 @@ class WhatIf(Struct, kw_only=True):
     gains: list[protocol.Gain]
 
 
-def inspect(ctx: Context, frame_id: str, x: float, y: float, *, project_id: str | None = None) -> Inspection:
+def inspect(ctx: Context, frame_id: str, x: float, y: float) -> Inspection:
     """Who covers the pixel that holds the point (x, y). Raises Refused for a point off the frame."""
-    scene = _scene(ctx, frame_id, project_id)
+    scene = maps.read_scene(ctx, frame_id)
     frame = scene.frame
     if not (math.isfinite(x) and math.isfinite(y)):
         raise Refused("The place to inspect must be given by two numbers.")
@@ -131,7 +131,7 @@ def inspect(ctx: Context, frame_id: str, x: float, y: float, *, project_id: str 
 
 def what_if(ctx: Context, frame_id: str, wanted: Repricing) -> WhatIf:
     """What other priorities would change on one frame. Raises Refused where they do not fit the template."""
-    scene = _scene(ctx, frame_id, None)
+    scene = maps.read_scene(ctx, frame_id)
     ranks = ranks_of(scene.template, wanted)
     specs = scene.specs()
     reply = protocol.Repriced(moves=[], gains=[])
@@ -200,13 +200,6 @@ def ranks_of(template: ClassTemplate, wanted: Repricing) -> dict[int, tuple[int,
         raise Refused("The order must name every class of the template once.")
     places = {class_id: place for place, class_id in enumerate(order)}
     return {c.id: (wanted.priorities.get(c.id, c.priority), places[c.id]) for c in template.classes}
-
-
-def _scene(ctx: Context, frame_id: str, project_id: str | None) -> maps.Scene:
-    scene = maps.read_scene(ctx, frame_id)
-    if project_id is not None and scene.project.id != project_id:
-        raise Refused("The frame is not in this project.")
-    return scene
 
 
 def _claimant(region: Region, known: ClassDef, spec: protocol.RegionSpec, area: int) -> Claimant:
