@@ -198,7 +198,9 @@ def _apply(ctx: Context, project_id: str, actor: str, op_id: str | None, kind: s
     result, done = ctx.store.write(write)
     if done:
         what = {"frame_id": result.frame_id, "actor": actor, "key": "", "edit": result.edit}
-        ctx.events.publish("regions" if result.frame_id else "project", what, project_id)
+        ctx.events.publish("regions", what, project_id)
+        if result.frame_id is None:
+            ctx.events.publish("project", what, project_id)
     return result
 
 

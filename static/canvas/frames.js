@@ -164,6 +164,12 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
       if (view) remember(view);
       else facts.remove(id);
     },
+    /** Every frame may have other regions now: an import was made or taken back. The images stay. */
+    changedAll() {
+      maps.clear();
+      facts.clear();
+      for (const key of [...pending.keys()]) if (!key.startsWith('image ')) pending.delete(key);
+    },
     refreshMap,
     currentMap: () => store.get().map ?? emptyMap(store.get().width, store.get().height),
   };

@@ -12,7 +12,8 @@ export function createHistory({ store, transport, frames, revisions, emit, say, 
         announce(answer.what);
       }
       const there = answer.frame_id ?? here;
-      frames.changed(there);
+      if (answer.frame_id) frames.changed(there);
+      else frames.changedAll();
       emit('pt:regions', { frame_id: there });
       if (there === store.get().frameId) await frames.refresh(there);
       else await frames.gotoId(there);

@@ -261,6 +261,13 @@ export function mount(host, data) {
 
   function onChanged(frame, actor, key) {
     if (actor && actor === data.actor && transport.unsent > 0) return;
+    if (!frame) {
+      const here = get().frameId;
+      frames.changedAll();
+      if (here) frames.refresh(here);
+      emit('pt:regions', { frame_id: here, actor });
+      return;
+    }
     if (get().frameId !== frame) {
       frames.changed(frame);
       return;

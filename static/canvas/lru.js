@@ -35,6 +35,7 @@ export function createLru(limit, drop = () => {}) {
       }
     },
     remove,
+    clear() { for (const key of [...entries.keys()]) remove(key); },
     get bytes() { return total; },
     get size() { return entries.size; },
   };
