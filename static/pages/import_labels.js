@@ -1,30 +1,32 @@
 /** Importing ground truth: choose a source, look at a dry run and map its classes, import, look at what came of it. */
-import { api, bytes, count, icon, make, newId, problem, register, seconds, showProblem, t } from '../app.js';
+import { api, count, icon, make, newId, problem, register, seconds, showProblem, t } from '../app.js';
 import { createMapping } from './import_mapping.js';
 import { createResult } from './import_result.js';
-import { upload } from './upload.js';
-import { LIMIT_BYTES, LIMIT_FILES, zipOf } from './zip.js';
+import { createSource } from './import_source.js';
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId('import-data').textContent);
 const STEPS = ['source', 'check', 'result'];
-const NOISE = /(^|\/)(\.|__MACOSX\/|Thumbs\.db$|desktop\.ini$)/;
 const MATCHES = { auto: () => t('match_auto'), name: () => t('match_name'), index: () => t('match_index'), pts: () => t('match_pts') };
 const BY = { auto: () => t('by_auto'), name: () => t('by_name'), index: () => t('by_index'), pts: () => t('by_pts') };
 
-/** `source`: what POST …/imports is told of the file; `job`: the one that is shown; `report`: of the dry run. */
-const state = { step: 'source', source: null, reached: 0, job: null, report: null };
+/** `job`: the one that is shown, `dry` whether it is a dry run; `report`: of the last dry run, null once it is out of date. */
+const state = { step: 'source', job: null, dry: true, running: false, report: null };
 const how = byId('gt-how');
 const chosenOptions = byId('gt-options');
 const mapping = createMapping(data.classes, showReady);
 const result = createResult(data);
+const source = createSource(data.title, (chosen) => {
+  state.report = null;
+  if (!chosen) history.replaceState(null, '', location.pathname + assetQuery());
+  showReady();
+});
 
 // ---- steps
 function show(step) {
   state.step = step;
-  state.reached = Math.max(state.reached, STEPS.indexOf(step));
   for (const name of STEPS) byId(`step-${name}`).hidden = name !== step;
-  for (const part of document.querySelectorAll('[data-for]')) part.hidden = part.dataset.for !== step;
+  for (const part of document.querySelectorAll('[data-for]')) part.hidden = part.dataset.for !== step || (step === 'check' && !state.report);
   for (const button of document.querySelectorAll('.steps button')) {
     const at = STEPS.indexOf(button.dataset.step);
     button.disabled = !open(button.dataset.step);
@@ -53,143 +55,33 @@ const say = (text, tone = '') => {
 /** What stands in the way of the next step, in words; its button waits until nothing does. */
 function showReady() {
   byId('gt-ignore').hidden = true;
-  byId('gt-check').disabled = !state.source || Boolean(state.running);
-  if (state.step === 'source') say(state.source ? t('source_ready') : t('need_source'));
+  byId('gt-check').disabled = !source.value || state.running;
+  if (state.step === 'source') say(source.value ? t('source_ready') : t('need_source'));
   else if (state.step === 'result') say('');
   else if (!state.report || state.running) {
     byId('gt-import').disabled = true;
     say('');
   } else {
-    const unmapped = mapping.count((choice) => choice === '');
-    const ignored = mapping.count((choice) => choice === '0');
+    const unmapped = mapping.count('');
+    const ignored = mapping.count('0');
     const used = mapping.size - unmapped - ignored;
-    const { matched } = state.report.counts;
+    const { matched, wrong_size, existing } = state.report.counts;
+    const usable = matched + (choice('wrong_size') === 'scale' ? wrong_size : 0);
+    const frames = Math.max(0, usable - (choice('existing') === 'skip' ? existing : 0));
     const go = byId('gt-import');
-    go.textContent = t('import_n', { n: count(matched), count: matched });
-    go.disabled = Boolean(unmapped) || !used || !matched;
+    go.textContent = t('import_n', { n: count(frames), count: frames });
+    go.disabled = Boolean(unmapped) || !used || !frames;
     byId('gt-ignore').hidden = !unmapped;
-    if (!matched) say(t('say_unmatched'), 'err');
+    if (!usable) say(wrong_size ? t('say_wrong_size') : t('say_unmatched'), 'err');
+    else if (!frames) say(t('say_all_skipped'), 'warn');
     else if (unmapped) say(t('say_unmapped', { n: unmapped }), 'warn');
     else if (!used) say(t('say_nothing'), 'warn');
     else say(t('say_ready', { n: used, m: ignored }));
   }
 }
+const choice = (name) => chosenOptions.elements.namedItem(name).value;
+chosenOptions.addEventListener('change', showReady);
 register('gt-ignore', () => mapping.ignoreRest());
-
-// ---- the source
-function setSource(source, name = '', note = '') {
-  state.source = source;
-  state.report = null;
-  byId('gt-source').hidden = !source;
-  byId('gt-drop').hidden = Boolean(source);
-  if (byId('gt-path-form')) byId('gt-path-form').hidden = Boolean(source);
-  byId('gt-source-name').textContent = name;
-  byId('gt-source-name').title = name;
-  byId('gt-source-size').textContent = note;
-  showReady();
-}
-function uploadRow(name) {
-  const row = byId('upload-row').content.firstElementChild.cloneNode(true);
-  row.querySelector('.nm').textContent = name;
-  byId('uploads').replaceChildren(row);
-  return row;
-}
-async function take(file, name = file.name) {
-  const row = uploadRow(name);
-  byId('gt-drop').hidden = true;
-  const id = await upload(file, name, row);
-  row.remove();
-  byId('gt-drop').hidden = false;
-  if (id) setSource({ upload_id: id }, name, bytes(file.size));
-  byId(id ? 'gt-check' : 'gt-drop').focus?.();
-}
-/** Several files travel as one zip, with the folders that tell what they are. */
-async function takeAll(found, title) {
-  const files = [...found].filter((file) => !NOISE.test(file.webkitRelativePath || file.name));
-  if (!files.length) throw new Error(t('no_files'));
-  if (files.length === 1) {
-    await take(files[0]);
-    return;
-  }
-  const size = files.reduce((sum, file) => sum + file.size, 0);
-  if (files.length > LIMIT_FILES || size > LIMIT_BYTES) throw new Error(t('too_large'));
-  const folder = title || (files[0].webkitRelativePath || '').split('/')[0] || data.title;
-  const row = uploadRow(folder);
-  byId('gt-drop').hidden = true;
-  row.querySelector('.stop').hidden = true;
-  const packed = await zipOf(files, (n) => {
-    row.querySelector('.st').textContent = t('packing', { n: count(n) });
-    row.querySelector('.bar i').dataset.pct = String((100 * n) / files.length);
-  });
-  row.remove();
-  await take(packed, `${folder}.zip`);
-}
-function pick(input) {
-  input.value = '';
-  input.onchange = () => takeAll(input.files).catch(failed);
-  input.click();
-}
-const failed = (error) => {
-  byId('gt-drop').hidden = Boolean(state.source);
-  showProblem(error, byId('gt-problem'));
-};
-register('gt-files', () => pick(byId('gt-files')));
-register('gt-folder', () => pick(byId('gt-folder')));
-register('gt-forget', () => {
-  if (state.source?.upload_id) api('DELETE', `/uploads/${state.source.upload_id}`).catch(() => {});
-  setSource(null);
-  state.reached = 0;
-  history.replaceState(null, '', location.pathname + assetQuery());
-  document.querySelector('[data-do=gt-files]').focus();
-});
-byId('gt-path-form')?.addEventListener('submit', (event) => {
-  event.preventDefault();
-  const path = byId('gt-path').value.trim();
-  if (path) setSource({ path }, path, t('on_server'));
-});
-
-async function filesOf(entry) {
-  if (entry.isFile) {
-    const file = await new Promise((done, fail) => entry.file(done, fail));
-    Object.defineProperty(file, 'webkitRelativePath', { value: entry.fullPath.replace(/^\//, '') });
-    return [file];
-  }
-  const reader = entry.createReader();
-  const found = [];
-  for (;;) {
-    const some = await new Promise((done, fail) => reader.readEntries(done, fail));
-    if (!some.length) return found;
-    for (const child of some) found.push(...await filesOf(child));
-  }
-}
-const page = byId('main');
-const carriesFiles = (event) => event.dataTransfer?.types.includes('Files') && state.step === 'source' && !state.source;
-let depth = 0;
-page.addEventListener('dragenter', (event) => {
-  if (!carriesFiles(event)) return;
-  event.preventDefault();
-  depth += 1;
-  byId('gt-drop').classList.add('over');
-});
-page.addEventListener('dragover', (event) => { if (event.dataTransfer?.types.includes('Files')) event.preventDefault(); });
-page.addEventListener('dragleave', () => {
-  depth = Math.max(0, depth - 1);
-  if (!depth) byId('gt-drop').classList.remove('over');
-});
-page.addEventListener('drop', async (event) => {
-  if (!event.dataTransfer?.types.includes('Files')) return;
-  event.preventDefault();
-  depth = 0;
-  byId('gt-drop').classList.remove('over');
-  if (!carriesFiles(event)) return;
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  try {
-    const files = (await Promise.all(entries.map(filesOf))).flat();
-    await takeAll(files, entries.length === 1 && entries[0].isDirectory ? entries[0].name : '');
-  } catch (error) {
-    failed(error);
-  }
-});
 
 // ---- how it is read
 const notes = new Map();
@@ -223,7 +115,7 @@ const addressOf = (job) => `${location.pathname}?${new URLSearchParams({ ...(how
 
 function asked() {
   return {
-    ...state.source, format: how.elements.format.value || null, asset_id: how.elements.asset_id.value || null,
+    ...source.value, format: how.elements.format.value || null, asset_id: how.elements.asset_id.value || null,
     match: how.elements.match.value, offset: Math.round(how.elements.offset.valueAsNumber) || 0,
   };
 }
@@ -233,7 +125,7 @@ register('gt-check', async () => {
   byId('gt-problem').replaceChildren();
   try {
     const job = await api('POST', `/projects/${data.project}/imports`, { id: newId(), ...asked(), dry_run: true });
-    state.source = { from_job: job.id };
+    source.keep({ from_job: job.id });
     history.replaceState(null, '', addressOf(job.id));
     state.report = null;
     follow(job, true);
@@ -346,7 +238,7 @@ function leave() {
 function lost() {
   state.running = false;
   slot().replaceChildren();
-  state.source = null;
+  source.set(null);
   show('source');
   byId('gt-problem').replaceChildren(problem(t('no_job'), '', 'info'));
   history.replaceState(null, '', location.pathname);
@@ -380,8 +272,8 @@ async function showReport(report) {
   byId('gt-problems-count').textContent = count(counts.problems);
   byId('gt-problems-list').replaceChildren(...report.problems.map((text) => make('li', {}, text)),
     ...(counts.problems > report.problems.length ? [more(counts.problems - report.problems.length)] : []));
-  show('check');
   mapping.load(report.classes);
+  show('check');
   byId('map-table').querySelector('tr.open select')?.focus();
 }
 const more = (n) => make('li', { class: 'f' }, t('more_frames', { n: count(n), count: n }));
@@ -394,7 +286,7 @@ function showFrames({ counts, frames }) {
   const all = counts.missing + counts.duplicate + counts.wrong_size + (counts.unreadable ?? 0);
   byId('gt-frames-count').textContent = all ? count(all) : '';
   byId('gt-frames-list').replaceChildren(bad.length
-    ? make('div', { class: 'gt-scroll', tabindex: '0', role: 'region', 'aria-labelledby': 'frames-title' }, make('table', { class: 'tbl' },
+    ? make('div', { class: 'gt-scroll', tabindex: '0', role: 'group', 'aria-labelledby': 'frames-title' }, make('table', { class: 'tbl' },
       make('thead', {}, make('tr', {}, make('th', { scope: 'col' }, t('col_frame')), make('th', { scope: 'col' }, t('col_state')))),
       make('tbody', {}, ...bad.map((row) => {
         const [glyph, tone, word] = STATES[row.state]();
@@ -424,9 +316,9 @@ async function resume() {
   how.elements.match.value = args.options.match;
   how.elements.offset.value = args.options.offset;
   state.wantedFormat = how.elements.format.value = args.format ?? '';
-  setSource({ from_job: found.id }, args.name, t('from_before'));
+  source.set({ from_job: found.id }, args.name, t('from_before'));
   follow(found, args.dry_run);
 }
-addEventListener('popstate', () => resume().catch(failed));
+addEventListener('popstate', () => resume().catch(showProblem));
 showFormats();
-resume().catch(failed);
+resume().catch(showProblem);

@@ -3,6 +3,7 @@ import { ask, count, icon, make, t } from '../app.js';
 
 const byId = (id) => document.getElementById(id);
 const NEW = 'new';
+const occurs = (row) => row.frames > 0 || row.pixels > 0 || row.objects > 0;
 const WHY = { rule: () => t('why_rule'), name: () => t('why_name'), value: () => t('why_value'), colour: () => t('why_colour'), void: () => t('why_void'), you: () => t('why_you') };
 const SORTS = {
   source: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
@@ -21,6 +22,8 @@ export function createMapping(classes, onChange) {
   const added = new Map();
   const picked = new Set();
   let rows = [];
+  /** Classes that the source declares and no frame has: nothing depends on them, so they ask for nothing. */
+  let absent = [];
   let sort = 'pixels';
   let total = 1;
   let last = null;
@@ -147,18 +150,21 @@ export function createMapping(classes, onChange) {
   return {
     load(found) {
       rows = found.map((row) => ({ ...row, choice: row.class_id === null ? '' : row.class_id === 0 ? '0' : `c:${row.class_id}` }));
+      [rows, absent] = [rows.filter(occurs), rows.filter((row) => !occurs(row))];
       // A class that the template has lost since is no choice any more.
       for (const row of rows) if (row.choice.startsWith('c:') && !colourOf(row.choice)) Object.assign(row, { choice: '', why: '' });
       total = Math.max(1, rows.reduce((sum, row) => sum + row.pixels, 0));
+      for (const cls of classes) added.delete(cls.name);
       picked.clear();
       last = null;
       table.hidden = !rows.length;
-      byId('map-empty').replaceChildren(...(rows.length ? [] : [make('div', { class: 'empty' }, make('b', {}, t('no_classes')), make('span', {}, t('no_classes_then')))]));
+      byId('map-empty').replaceChildren(...(rows.length ? [] : [make('div', { class: 'empty' }, make('b', {}, t('no_classes')), make('span', {}, t('no_classes_then')))]),
+        ...(absent.length ? [make('p', { class: 'f foot' }, t('absent', { n: absent.length, names: absent.slice(0, 12).map((row) => row.name).join(', ') + (absent.length > 12 ? '…' : '') }))] : []));
       draw();
       onChange();
     },
     get size() { return rows.length; },
-    count: (test) => rows.filter((row) => test(row.choice)).length,
+    count: (choice) => rows.filter((row) => row.choice === choice).length,
     ignoreRest() {
       choose(rows.filter((row) => row.choice === ''), '0');
       table.querySelector('select')?.focus();
@@ -167,6 +173,7 @@ export function createMapping(classes, onChange) {
     answer() {
       const mapping = {};
       const new_classes = {};
+      for (const row of absent) mapping[row.key] = row.class_id ?? 0;
       for (const row of rows) {
         if (row.choice.startsWith('n:')) new_classes[row.key] = added.get(row.choice.slice(2));
         else if (row.choice) mapping[row.key] = row.choice === '0' ? 0 : Number(row.choice.slice(2));

@@ -25,9 +25,8 @@ export function createResult(data) {
   const colourOf = (row) => classes.get(row.class_id)?.colour ?? '#888888';
   const assetOf = (row) => data.assets.find((asset) => asset.id === row.asset_id);
   const certificate = (row) => {
-    const [tone, glyph, text] = row.exact ? ['', 'outl', t('exact')]
-      : row.iou >= target ? ['ok', 'shok', three(row.iou)] : row.iou >= 0.9 ? ['warn', 'shwarn', three(row.iou)] : ['err', 'shx', three(row.iou)];
-    return make('span', { class: `cert ${tone}` }, icon(glyph, 's'), text);
+    const [tone, glyph] = row.iou >= target ? ['ok', 'shok'] : row.iou >= 0.9 ? ['warn', 'shwarn'] : ['err', 'shx'];
+    return make('span', { class: `cert ${tone}`, title: row.exact ? t('from_outline') : t('from_points') }, row.exact ? icon('outl', 's') : null, icon(glyph, 's'), three(row.iou));
   };
 
   /** `wanted`: the IoU that certificates had to reach. */
@@ -41,7 +40,7 @@ export function createResult(data) {
     list.replaceChildren();
     byId('compare').hidden = true;
     if (!report.undone) await load();
-    byId('worst').closest('section').hidden = Boolean(report.undone);
+    document.querySelector('.gt-worst').hidden = document.querySelector('.gt-res').hidden = Boolean(report.undone);
     byId('gt-undo').hidden = Boolean(report.undone) || !report.edit_id;
   }
 
@@ -49,7 +48,7 @@ export function createResult(data) {
     const { certificates: all } = report;
     byId('gt-sum').replaceChildren(report.undone ? make('span', { class: 'chip' }, icon('undo', 's'), t('undone')) : make('span', { class: 'chip ok' }, icon('check', 's'), t('done')),
       make('span', { class: 'm' }, report.undone ? t('undone_text', { source: report.source }) : t('done_text', { source: report.source, time: seconds(report.seconds, 1) })),
-      report.dropped?.pieces ? make('span', { class: 'm' }, t('dropped', { n: count(report.dropped.pieces), count: report.dropped.pieces, px: count(report.dropped.pixels) })) : null);
+      report.dropped?.pieces ? make('span', { class: 'm' }, t('dropped', { n: count(report.dropped.pieces), count: report.dropped.pieces, px: count(report.dropped.pixels) })) : '');
     const tile = (label, value, help = '', tone = '', glyph = '') => make('li', { class: `tile card${tone ? ` ${tone}` : ''}` },
       make('span', { class: `row${tone ? ` ${tone}c` : ''}` }, glyph ? icon(glyph) : null, make('b', { class: 't5' }, value)), make('span', { class: 'b' }, label), make('span', { class: 'f t1' }, help));
     const below = all.below_target;

@@ -109,8 +109,11 @@ def test_every_string_a_script_asks_for_is_sent() -> None:
     of_page = {
         "library/index.html": ("library", "import", "upload"),
         "workspace/index.html": ("workspace", "export"),
-        "imports/index.html": ("import_labels", "import_mapping", "import_result", "upload"),
-        "class_templates/index.html": ("class_templates", "rulebook"),
+        "imports/index.html": ("import_labels", "import_source", "import_mapping", "import_result", "upload"),
+        "class_templates/index.html": (
+            "class_templates", "class_changes", "class_draft", "class_editor", "class_list", "class_revisions",
+            "class_rules", "rulebook",
+        ),
     }
     for template, scripts in of_page.items():
         text = "".join((STATIC / "pages" / f"{name}.js").read_text() for name in scripts)
