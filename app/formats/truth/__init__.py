@@ -47,9 +47,9 @@ def candidates(files: Files) -> list[str]:
 
 def detect(files: Files) -> str:
     """The id of the format that a source is in. Raises Refused, listing what can be read, when it is in none."""
-    found = candidates(files)
-    if found:
-        return found[0]
+    for known in FORMATS.values():
+        if known.load().matches(files):
+            return known.id
     if not files.names:
         raise Refused(f"“{files.title}” holds no files.")
     for name in files.names[:1000]:

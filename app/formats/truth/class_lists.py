@@ -96,6 +96,11 @@ def class_list(files: Files) -> ClassList | None:
     return None
 
 
+def has_class_list(files: Files) -> bool:
+    """Whether a file is called like a class list; it is not opened."""
+    return any(_base(name) in (*_JSON, *_TEXT) for name in files.names)
+
+
 def class_colours(files: Files, name: str) -> dict[str, str]:
     """Class name → colour of one JSON list. Raises Refused for broken JSON."""
     return {entry.name: entry.colour for entry in _json(files.read(name, MAX_BYTES), name) if entry.colour}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.errors import Refused
 from app.formats.truth import known_classes
-from app.formats.truth.class_lists import ClassList, class_list
+from app.formats.truth.class_lists import ClassList, class_list, has_class_list
 from app.formats.truth.map_reader import MapReader, runs
 from app.formats.truth.masks import Masks, find_masks, has_colour
 from app.formats.truth.model import Files, SourceClass, TruthFrame
@@ -30,9 +30,7 @@ def matches(files: Files) -> bool:
     masks = find_masks(files)
     if not masks.items or not has_colour(files, masks):
         return False
-    return (
-        masks.named or len(files.names) == 1 or class_list(files) is not None or _first_is_flat(files, masks)
-    )
+    return masks.named or len(files.names) == 1 or has_class_list(files) or _first_is_flat(files, masks)
 
 
 def open_reader(files: Files) -> ColourReader:
