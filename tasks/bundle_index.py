@@ -67,7 +67,7 @@ class IndexedBundle:
         return len(self._regions)
 
     def frame(self, number: int) -> bundle.FrameLine:
-        line = self._line(self._frames[number])
+        line = _decoder.decode(self._read(self._frames[number]))
         assert isinstance(line, bundle.FrameLine)
         return line
 
@@ -78,19 +78,26 @@ class IndexedBundle:
 
     def regions(self, number: int) -> list[bundle.RegionLine]:
         """The regions of frame `number` in the order that decides among equals: time made, id."""
-        first, last = self._first[number], self._first[number + 1]
-        lines = [self._line(int(offset)) for offset in self._regions[first:last]]
+        lines = [_decoder.decode(raw) for raw in self._raw_regions(number)]
         found = [line for line in lines if isinstance(line, bundle.RegionLine)]
         return sorted(found, key=lambda line: (line.created_at, line.id))
+
+    def raw(self, number: int) -> list[bytes]:
+        """The line of frame `number` and those of its regions as they are: equal text, equal frame."""
+        return [self._read(self._frames[number]), *self._raw_regions(number)]
+
+    def _raw_regions(self, number: int) -> list[bytes]:
+        first, last = self._first[number], self._first[number + 1]
+        return [self._read(int(offset)) for offset in self._regions[first:last]]
 
     def label(self, frame: bundle.FrameLine) -> tuple[str, str]:
         """How a frame is called: (name of its asset, its own name or index)."""
         asset = self.assets[frame.asset]
         return asset.stem or asset.name, frame.name or f"{frame.index:06d}"
 
-    def _line(self, offset: int) -> bundle.Line:
+    def _read(self, offset: int) -> bytes:
         self._text.seek(offset)
-        return _decoder.decode(self._text.readline())
+        return self._text.readline().rstrip()
 
     def _seekable(self) -> BinaryIO:
         """The text as a file that can be read anywhere; that of a zip is unpacked to a temporary file."""

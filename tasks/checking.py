@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct, field
 
-from app.algo.outline import rasterise
+from app.algo.render import Crop, outlined
 from app.errors import Refused
 from app.formats import bundle
 from app.models import FrameState
@@ -151,18 +151,19 @@ class _Frame:
         self._painter = painter
         self._rendered: Rendered | None = None
         self._tried = False
+        self._crops: dict[str, Crop | None] = {}
 
     def rendered(self) -> Rendered | None:
         if not self._tried:
             self._rendered, self._tried = self._painter.paint(self.line, self.regions), True
         return self._rendered
 
-    def outlined(self, region: bundle.RegionLine) -> np.ndarray | None:
-        """The mask of a region's outline, (H, W) bool; None where it has none."""
-        outline = bundle.geometry_of(region).outline
-        if not outline:
-            return None
-        return rasterise([np.asarray(ring) for ring in outline], (self.line.height, self.line.width))
+    def outlined(self, region: bundle.RegionLine) -> Crop | None:
+        """The mask of a region's outline; None where it has none."""
+        if region.id not in self._crops:
+            geometry = bundle.geometry_of(region)
+            self._crops[region.id] = outlined(geometry, (self.line.height, self.line.width))
+        return self._crops[region.id]
 
 
 def _of_frame(frame: _Frame, rules: Rules) -> Iterator[Violation]:
@@ -232,8 +233,8 @@ def _areas(frame: _Frame, rules: Rules) -> Iterator[Violation]:
         rule = rules.areas.get(name)
         if rule is None or rule.of != "region":
             continue
-        mask = frame.outlined(region)
-        area = region.area if mask is None else int(np.count_nonzero(mask))
+        crop = frame.outlined(region)
+        area = region.area if crop is None else int(np.count_nonzero(crop.mask))
         if wrong := _outside(area, rule, frame.pixels):
             sentence = f"Region {region.id} has {wrong}."
             yield Violation(rule="areas", class_name=name, region=region.id, sentence=sentence)
@@ -269,10 +270,12 @@ def _gaps(frame: _Frame, rules: Rules) -> Iterator[Violation]:
         seen = np.zeros((frame.line.height, frame.line.width), np.uint16)
         twice = np.zeros(seen.shape, bool)
         for region in frame.regions:
-            mask = frame.outlined(region)
-            if mask is not None:
-                twice |= mask & (seen != 0) & (seen != region.class_id)
-                seen[mask] = region.class_id
+            crop = frame.outlined(region)
+            if crop is not None:
+                height, width = crop.mask.shape
+                window = np.s_[crop.y0 : crop.y0 + height, crop.x0 : crop.x0 + width]
+                twice[window] |= crop.mask & (seen[window] != 0) & (seen[window] != region.class_id)
+                seen[window][crop.mask] = region.class_id
         share = np.count_nonzero(twice) / frame.pixels
         if share > rules.max_overlap:
             sentence = f"Outlines of several classes claim {share:.2%} of the frame, more than "

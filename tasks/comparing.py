@@ -153,6 +153,10 @@ class _Comparison:
         self._a, self._b, self._classes = a, b, classes
         self._painters = Painter(a, pictures), Painter(b, pictures)
         self._lookup = classes.lookup_b()
+        self._same_rules = (a.header.class_template.classes, a.tracks) == (
+            b.header.class_template.classes,
+            b.tracks,
+        )
 
     def frame(self, left: int | None, right: int | None) -> FrameDiff:
         if left is None or right is None:
@@ -164,6 +168,8 @@ class _Comparison:
             return FrameDiff(
                 asset=asset, frame=name, only_in=only, notes=[f"only in {only}, with {regions} regions"]
             )
+        if self._same_rules and self._a.raw(left) == self._b.raw(right):
+            return FrameDiff(asset="", frame="")
         a, b = self._side(self._a, left, {}), self._side(self._b, right, self._classes.of_b)
         asset, name = self._a.label(a.line)
         found = FrameDiff(asset=asset, frame=name, notes=self._notes(a.line, b.line))
@@ -188,7 +194,7 @@ class _Comparison:
             opened.frame(number),
             regions,
             [numbers.get(line.class_id, line.class_id) for line in regions],
-            [msgspec.json.encode(bundle.geometry_of(line)) for line in regions],
+            [msgspec.json.encode((line.points, line.box, line.text, line.outline)) for line in regions],
         )
 
     def _notes(self, a: bundle.FrameLine, b: bundle.FrameLine) -> list[str]:
