@@ -132,7 +132,9 @@ def submit(ctx: Context, project_id: str, wanted: NewImport, *, actor: str) -> J
         )
     template, chosen = ctx.store.read(lambda cur: _target(cur, project_id, wanted.asset_id))
     added = _new_classes(template, wanted.new_classes)
-    template = replace(template, classes=[*template.classes, *added.values()])
+    # Several keys may share one new class.
+    made = list({c.id: c for c in added.values()}.values())
+    template = replace(template, classes=[*template.classes, *made])
     known = {c.id for c in template.classes}
     for key, class_id in wanted.mapping.items():
         if class_id and class_id not in known:
@@ -179,7 +181,7 @@ def submit(ctx: Context, project_id: str, wanted: NewImport, *, actor: str) -> J
             "actor": actor,
             "asset_id": wanted.asset_id,
             "remember": wanted.remember and not wanted.dry_run,
-            "new_classes": [msgspec.to_builtins(c) for c in added.values()],
+            "new_classes": [msgspec.to_builtins(c) for c in made],
         },
         id=job_id,
     )
