@@ -215,6 +215,10 @@ def _pack(channel: Channel, target: Path, writer: Writer, pages: Pages) -> None:
 
 
 def _add(channel: Channel, archive: zipfile.ZipFile, name: str, content: Iterable[bytes]) -> None:
+    if name in archive.NameToInfo:
+        raise Refused(
+            f"Two frames would both be written as “{name}”; export them one asset at a time, or rename."
+        )
     info = zipfile.ZipInfo(name, _EPOCH)
     info.external_attr = 0o644 << 16
     with archive.open(info, "w", force_zip64=True) as file:

@@ -223,6 +223,23 @@ def test_assets_of_one_stem_get_folders_of_their_own(tmp_path: Path) -> None:
     assert names[2] == "clip_one-2/clip_one-2_000001.png"
 
 
+def test_frames_keep_the_names_of_their_files_and_equal_ones_are_numbered(world: World) -> None:
+    asset, frames = world.assets[0]
+    asset.kind = "images"
+    for (frame, _), name in zip(frames, ("IMG 1", "Straße/ü", "img 1", ".."), strict=True):
+        frame.name = name
+    out, result = world.export("cvat", only_labelled=False, media=True)
+    with zipfile.ZipFile(out / result["files"][0]["name"]) as archive:
+        images = [name for name in archive.namelist() if name.startswith("images/")]
+        assert images == [
+            "images/IMG 1.png",
+            "images/Straße_ü.png",
+            "images/img 1-2.png",
+            "images/clip_one_000003.png",
+        ]
+        assert 'name="img 1-2.png"' in archive.read("annotations.xml").decode()
+
+
 def test_class_written_like_unlabelled_pixels_stops_the_export_before_any_work(tmp_path: Path) -> None:
     world = World(tmp_path / "data", classes=[CLASSES[0], msgspec.structs.replace(CLASSES[1], value=0)])
     with pytest.raises(Refused, match="“bar” is written as 0"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 
 _RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
@@ -30,10 +31,14 @@ def unique(names: Iterable[str], *, otherwise: str = "class") -> list[str]:
 def take(name: str, taken: set[str]) -> str:
     """The name, or the name with the first number that makes it new; it is put into `taken`."""
     fresh, number = name, 2
-    while fresh.casefold() in taken:
+    while _folded(fresh) in taken:
         fresh, number = f"{name}-{number}", number + 1
-    taken.add(fresh.casefold())
+    taken.add(_folded(fresh))
     return fresh
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def yaml_text(text: str) -> str:
