@@ -111,16 +111,24 @@ class FolderFiles(_Base):
 
     def __init__(self, root: Path, title: str) -> None:
         self._root = root
+        self._resolved = root.resolve()
         super().__init__(title, _walk(root))
 
     def read(self, name: str, limit: int = MAX_ENTRY_BYTES) -> bytes:
-        data = _read(self._root / self._known(name), name, limit + 1)
+        data = _read(self._path(name), name, limit + 1)
         if len(data) > limit:
             raise Refused(f"“{name}” is larger than {_shown(limit)}.")
         return data
 
     def head(self, name: str, size: int = HEAD) -> bytes:
-        return _read(self._root / self._known(name), name, size)
+        return _read(self._path(name), name, size)
+
+    def _path(self, name: str) -> Path:
+        path = self._root / self._known(name)
+        # A folder may have become a link since the listing.
+        if path.parent.resolve() != self._resolved / path.parent.relative_to(self._root):
+            raise Refused(f"“{name}” lies behind a link; copy the file itself into the folder.")
+        return path
 
 
 class SingleFile(_Base):

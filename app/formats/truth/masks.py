@@ -142,7 +142,8 @@ def _layout(names: list[str]) -> str:
         return "voc"
     if any(part.endswith("annot") for name in lowered for part in name.split("/")[:-1]):
         return "camvid"
-    return "annotations" if any("annotations" in name.split("/")[:-2] for name in lowered) else ""
+    # With a capital it is DAVIS's; "annotations/training" holds classes (ADE20K, COCO stuff).
+    return "annotations" if any("Annotations" in name.split("/")[:-2] for name in names) else ""
 
 
 def _best_role(names: list[str]) -> tuple[list[str], list[str]]:

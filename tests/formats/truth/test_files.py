@@ -73,12 +73,16 @@ def test_links_and_pipes_in_a_folder_are_refused_by_name(tmp_path: Path) -> None
 
 
 def test_a_file_that_became_a_link_after_the_listing_is_not_followed(tmp_path: Path) -> None:
-    folder = tree(tmp_path / "f", {"a.png": b"x", "b.png": b"x"})
+    folder = tree(tmp_path / "f", {"a.png": b"x", "b.png": b"x", "sub/c.png": b"x"})
     files = open_files(folder)
     (folder / "a.png").unlink()
     (folder / "a.png").symlink_to("/etc/passwd")
     with pytest.raises(Refused, match="cannot be read"):
         files.read("a.png")
+    (folder / "sub").rename(tmp_path / "elsewhere")
+    (folder / "sub").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Refused, match="lies behind a link"):
+        files.read("sub/c.png")
 
 
 def test_too_deep_and_too_many_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

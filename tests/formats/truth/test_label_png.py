@@ -225,6 +225,12 @@ def test_youtube_vos_objects_have_the_category_of_meta_json(tmp_path: Path) -> N
     ]
 
 
+def test_a_lower_case_annotations_folder_holds_classes(tmp_path: Path) -> None:
+    files = {"annotations/training/a.png": png([[0, 2]]), "images/training/a.jpg": jpeg(2, 1)}
+    _, (frame,) = read(tree(tmp_path, files))
+    assert (frame.name, frame.keys) == ("images/training/a.jpg", {0: "value:0", 2: "value:2"})
+
+
 def test_binary_masks_of_any_depth_are_read_as_they_are_stored(tmp_path: Path) -> None:
     for bits, mask in ((1, [[0, 1]]), (2, [[0, 3]]), (4, [[7, 15]]), (8, [[0, 255]])):
         _, frames = read(
