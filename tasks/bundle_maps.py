@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.algo import render
+from app.algo.compete import PreparedFrame, prepare_compete
 from app.algo.fuse import label_map_of
 from app.errors import Refused
 from app.formats import bundle
@@ -41,6 +42,18 @@ class Pictures:
         self._folder = folder
         self._assets = None if data is None else data / "assets"
         self._by_hash: dict[str, Path] | None = None
+        self._last: tuple[object, PreparedFrame | None] = (None, None)
+
+    def prepared(self, *frames: bundle.FrameLine) -> PreparedFrame | None:
+        """The image that `frames` share, ready for the engine; None where none of them finds it.
+
+        The last one is kept: the two sides of a comparison mostly show the same image.
+        """
+        key = (frames[0].hash, frames[0].width, frames[0].height)
+        if self._last[0] != key:
+            found = next((image for frame in frames if (image := self.find(frame)) is not None), None)
+            self._last = (key, None if found is None else prepare_compete(found))
+        return self._last[1]
 
     def find(self, frame: bundle.FrameLine) -> NDArray[np.uint8] | None:
         """The image of a frame, (H, W, 3) uint8 RGB; None where it is not at hand or cannot be read."""
@@ -110,10 +123,16 @@ class Painter:
             for line in regions
         ]
 
-    def paint(self, frame: bundle.FrameLine, regions: Sequence[bundle.RegionLine]) -> Rendered | None:
+    def paint(
+        self,
+        frame: bundle.FrameLine,
+        regions: Sequence[bundle.RegionLine],
+        twin: bundle.FrameLine | None = None,
+    ) -> Rendered | None:
         """The label map and who won each pixel; None where points must be drawn and the image is not here.
 
-        A region of text alone counts as points: the classic engine gives it no pixels.
+        `twin`: a frame of another bundle, which may lead to the image if it is the same. A region of text
+        alone counts as points: the classic engine gives it no pixels.
         """
         shape = (frame.height, frame.width)
         claims = self.claims(regions)
@@ -123,7 +142,8 @@ class Painter:
         if all(claim.geometry.outline for claim in claims):
             winners = render.winner_map_with(_no_engine, shape, claims)
         else:
-            image = self._pictures.find(frame)
+            same = [twin] if twin is not None and twin.hash == frame.hash else []
+            image = self._pictures.prepared(frame, *same)
             if image is None:
                 return None
             winners = render.winner_map(image, claims)

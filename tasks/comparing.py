@@ -219,8 +219,8 @@ class _Comparison:
         """Winners of A and B, and their label maps in the common numbers; None where they cannot be drawn."""
         if (a.line.width, a.line.height) != (b.line.width, b.line.height):
             return None
-        mine = self._painters[0].paint(a.line, a.regions)
-        theirs = None if mine is None else self._painters[1].paint(b.line, b.regions)
+        mine = self._painters[0].paint(a.line, a.regions, b.line)
+        theirs = None if mine is None else self._painters[1].paint(b.line, b.regions, a.line)
         if mine is None or theirs is None:
             return None
         labels = mine.labels.astype(np.uint32), self._lookup[theirs.labels]

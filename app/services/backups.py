@@ -117,6 +117,18 @@ def restore(data: Path, wanted: str) -> Restored:
     _require_whole(folder, backup)
     data.mkdir(parents=True, exist_ok=True)
     aside = recovery.restore(data, folder / NAME)
+    try:
+        put = _put_back(data, folder, aside)
+    except OSError as exc:
+        raise Unavailable(
+            f"The restore stopped: {exc.strerror or exc}. What was there before lies in {aside}. Put that right "
+            "and restore once more."
+        ) from exc
+    return Restored(name=backup.name, made_at=backup.made_at, aside=str(aside), files=put)
+
+
+def _put_back(data: Path, folder: Path, aside: Path) -> int:
+    """Everything but the database; returns how many files were put back. Doing it twice is harmless."""
     kept = {path.name for path in (folder / "assets").glob("*")}
     for asset in sorted((data / "assets").glob("*")):
         if asset.name not in kept:
@@ -136,7 +148,7 @@ def restore(data: Path, wanted: str) -> Restored:
     for name in QUEUE:
         if (data / name).exists():
             _move(data / name, aside / name)
-    return Restored(name=backup.name, made_at=backup.made_at, aside=str(aside), files=put)
+    return put
 
 
 def _folder(data: Path, wanted: str) -> Path:

@@ -247,6 +247,21 @@ def test_points_are_drawn_where_images_are_at_hand_and_the_lack_is_told(tmp_path
     assert found.undrawn == 2
 
 
+def test_the_image_of_either_bundle_draws_both(tmp_path: Path) -> None:
+    world = World(tmp_path / "data")
+    out, made = world.export("bundle", media=True)
+    whole = out / made["files"][0]["name"]
+    with zipfile.ZipFile(whole) as archive:
+        text = archive.read(bundle.TEXT_NAME)
+    asset = world.assets[0][0].id.encode()
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(text.replace(asset, b"f" * 24).replace(b"[30.5,32.5,1,10]", b"[33.5,32.5,1,10]"))
+    for first, second in ((other, whole), (whole, other)):
+        with IndexedBundle(first) as a, IndexedBundle(second) as b:
+            found = compare(a, b, Pictures((a, b)))
+        assert (len(found.frames), found.undrawn) == (2, 0)
+
+
 def test_regions_of_a_frame_may_lie_anywhere_in_the_text(tmp_path: Path) -> None:
     path = scene().write(tmp_path / "a.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
