@@ -56,7 +56,11 @@ class _File(Struct, rename="camel"):
 
 
 def matches(files: Files) -> bool:
-    return any(has_key(head, "shapes", b"[") for _, head in heads(files, size=1 << 16))
+    # Sorted keys put the picture, which is long, before the shapes.
+    return any(
+        has_key(head, "shapes", b"[") or (has_key(head, "flags", b"{") and has_key(head, "imageData"))
+        for _, head in heads(files, size=1 << 16)
+    )
 
 
 def open_reader(files: Files) -> LabelmeReader:

@@ -91,6 +91,13 @@ def test_the_image_path_gives_only_a_name(tmp_path: Path) -> None:
     assert not any(frame.problems for frame in frames)
 
 
+def test_a_long_picture_before_the_shapes_does_not_hide_the_format(tmp_path: Path) -> None:
+    document = {"flags": {}, "imageData": "A" * 200_000, **labelme(shape("cat", [[0, 0], [3, 0], [3, 3]]))}
+    document["shapes"] = document.pop("shapes")
+    reader, [frame] = read(tmp_path, {"a.json": {**document, "imageData": "A" * 200_000}})
+    assert (reader.format, len(frame.objects)) == ("labelme", 1)
+
+
 def test_the_list_of_classes_beside_gives_their_numbers(tmp_path: Path) -> None:
     reader, _ = read(tmp_path, {"a.json": labelme(), "labels.txt": "__ignore__\n_background_\ncat\n"})
     assert [(c.name, c.value, c.void) for c in reader.classes()] == [
