@@ -99,10 +99,11 @@ export function toast(text, { undo = null } = {}) {
 
 // ---- requests
 /** JSON in, JSON out. Raises an Error whose message is the server's sentence; `error.body` is the whole problem. */
-export async function api(method, path, body, { revision } = {}) {
+export async function api(method, path, body, { revision, operation } = {}) {
   const headers = { Accept: 'application/json' };
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   if (revision !== undefined) headers['If-Match'] = `"${revision}"`;
+  if (operation !== undefined) headers['Idempotency-Key'] = operation;
   let answer;
   try {
     answer = await fetch(`/api/v1${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });

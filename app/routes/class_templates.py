@@ -10,7 +10,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from app.models import ClassTemplate
-from app.routes.api.common import known_id
+from app.routes.api.common import actor_of, known_id
 from app.routes.page import FullPage, render, shell
 from app.services import class_templates, projects
 from app.services.context import Context
@@ -20,7 +20,10 @@ Req = Request[Any, Any, Any]
 
 
 class TemplatesPage(FullPage):
-    """`current` is None where there is no template yet; `draft` holds what the script edits."""
+    """`current` is None where there is no template yet; `draft` holds what the script edits.
+
+    `can_undo`, `can_redo`: the person's own last saved change of this template.
+    """
 
     template: ClassVar[str] = "class_templates/index.html"
     templates: list[ClassTemplate]
@@ -29,13 +32,16 @@ class TemplatesPage(FullPage):
     users: list[str]
     presets: dict[str, str]
     draft: dict[str, Any]
+    can_undo: bool
+    can_redo: bool
 
 
 def page_of(request: Req, ctx: Context, template_id: str | None) -> TemplatesPage:
     frame = shell(request, ctx, "templates")
     listed = class_templates.listing(ctx)
-    current = class_templates.get(ctx, template_id) if template_id else (listed[0] if listed else None)
-    usage = class_templates.usage(ctx, current.id) if current else {}
+    shown = template_id or (listed[0].id if listed else None)
+    edited = class_templates.editing(ctx, shown, actor_of(request)) if shown else None
+    current = edited.template if edited else None
     users = [
         c.project.name for c in projects.listing(ctx) if current and c.project.class_template_id == current.id
     ]
@@ -48,8 +54,11 @@ def page_of(request: Req, ctx: Context, template_id: str | None) -> TemplatesPag
         presets={key: preset.title for key, preset in PRESETS.items()},
         draft={
             "template": msgspec.to_builtins(current),
-            "usage": {str(key): n for key, n in usage.items()},
+            "usage": {str(key): n for key, n in edited.usage.items()} if edited else {},
+            "next_id": edited.next_id if edited else 1,
         },
+        can_undo=bool(edited and edited.can_undo),
+        can_redo=bool(edited and edited.can_redo),
     )
 
 

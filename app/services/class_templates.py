@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from app import store as db
@@ -79,12 +80,27 @@ def listing(ctx: Context, *, trashed: bool = False) -> list[ClassTemplate]:
     return ctx.store.read(lambda cur: db.class_templates.listing(cur, trashed=trashed))
 
 
-def usage(ctx: Context, template_id: str) -> dict[int, int]:
-    """How many regions use each class of the template (classes without regions are absent)."""
+class Editing(Struct, kw_only=True):
+    """What an editor needs: `usage` = class → number of regions (absent: none), `next_id` = an id that never was."""
 
-    def query(cur: db.Cursor) -> dict[int, int]:
-        db.class_templates.get(cur, template_id)
-        return db.regions.counts_of_classes(cur, template_id)
+    template: ClassTemplate
+    usage: dict[int, int]
+    next_id: int
+    can_undo: bool
+    can_redo: bool
+
+
+def editing(ctx: Context, template_id: str, actor: str) -> Editing:
+    def query(cur: db.Cursor) -> Editing:
+        template = db.class_templates.get(cur, template_id)
+        can_undo, can_redo = history.possible(cur, template_id, actor)
+        return Editing(
+            template=template,
+            usage=db.regions.counts_of_classes(cur, template_id),
+            next_id=db.class_templates.highest_class_id(cur, template_id) + 1,
+            can_undo=can_undo,
+            can_redo=can_redo,
+        )
 
     return ctx.store.read(query)
 

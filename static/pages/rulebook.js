@@ -54,6 +54,26 @@ export function moved(classes, id, target, after) {
   return next;
 }
 
+/** A class put under another one as its child, with the priority it has. */
+export function nested(classes, id, parent) {
+  const next = structuredClone(classes);
+  const cls = next.find((c) => c.id === id);
+  if (cls && id !== parent && !below(next, id).has(parent)) cls.parent = parent;
+  return next;
+}
+
+/** A class one step to the right (under the sibling above it) or to the left (beside its parent). */
+export function indented(classes, id, step) {
+  const cls = classes.find((c) => c.id === id);
+  if (step < 0) {
+    const parent = classes.find((c) => c.id === cls.parent);
+    return parent ? nested(classes, id, parent.parent ?? null) : classes;
+  }
+  const peers = rowsOf(classes).map((row) => row.cls).filter((c) => (c.parent ?? null) === (cls.parent ?? null));
+  const above = peers[peers.indexOf(cls) - 1];
+  return above ? nested(classes, id, above.id) : classes;
+}
+
 /** {class id: {field: [string key, {names}]}} of everything that keeps the template from being saved. */
 export function problemsOf(classes) {
   const found = new Map();
@@ -79,6 +99,70 @@ export function problemsOf(classes) {
     if (cls.parent !== null && cls.parent !== undefined && below(classes, cls.id).has(cls.parent)) {
       add(cls, 'parent', 'cycle', { name: classes.find((c) => c.id === cls.parent)?.name ?? '' });
     }
+    if (attributeProblems(cls).size) add(cls, 'attributes', 'attribute_bad');
   }
+  return found;
+}
+
+/** {place in the list: [string key, {names}]} of the attributes of a class that cannot stand. */
+export function attributeProblems(cls) {
+  const found = new Map();
+  (cls.attributes ?? []).forEach((attribute, i) => {
+    const { name, kind, choices = [] } = attribute;
+    if (!name.trim()) found.set(i, ['attribute_empty', {}]);
+    else if (cls.attributes.some((other, j) => j < i && other.name.trim() === name.trim())) found.set(i, ['attribute_twice', { name }]);
+    else if (kind === 'choice' && !choices.length) found.set(i, ['choices_empty', {}]);
+    else if (new Set(choices).size < choices.length) found.set(i, ['choices_twice', {}]);
+    else if (attribute.default && !fits(attribute)) found.set(i, ['default_bad', { value: attribute.default }]);
+  });
+  return found;
+}
+function fits({ kind, choices, default: value }) {
+  if (kind === 'number') return Number.isFinite(Number(value));
+  if (kind === 'check') return value === 'yes' || value === 'no';
+  return kind !== 'choice' || choices.includes(value);
+}
+
+/** A name as rules compare it: without case, with _ and - as spaces. */
+export const plain = (name) => name.toLowerCase().replace(/[_-]/g, ' ').split(/\s+/).filter(Boolean).join(' ');
+const keyOf = (rule) => `${rule.kind} ${rule.kind === 'name' ? plain(rule.key) : rule.key}`;
+
+/** The class ids that a rule leads through; the last is what it comes to, 0 = ignored. Ends where it meets itself. */
+export function chainOf(classes, rules, rule) {
+  const chain = [];
+  for (let step = rule; step;) {
+    const id = step.class_id ?? 0;
+    chain.push(id);
+    const target = classes.find((cls) => cls.id === id);
+    if (!target || chain.indexOf(id) < chain.length - 1) break;
+    const name = plain(target.name);
+    step = rules.find((other) => other.kind === 'name' && plain(other.key) === name);
+  }
+  return chain;
+}
+
+/** {place in the list: [string key, {names}]} of the rules that cannot stand. */
+export function ruleProblems(classes, rules) {
+  const found = new Map();
+  const byId = new Map(classes.map((cls) => [cls.id, cls]));
+  const seen = new Set();
+  rules.forEach((rule, i) => {
+    const target = byId.get(rule.class_id);
+    const key = keyOf(rule);
+    if (!rule.key.trim() || (rule.kind === 'name' && !plain(rule.key))) found.set(i, ['rule_empty', {}]);
+    else if (rule.kind === 'colour' && !COLOUR.test(rule.key)) found.set(i, ['colour_bad', {}]);
+    else if (rule.kind === 'value' && !/^(0|-?[1-9]\d{0,9})$/.test(rule.key)) found.set(i, ['rule_value_bad', {}]);
+    else if (seen.has(key)) found.set(i, ['rule_twice', { key: rule.key }]);
+    else if (rule.class_id && !target) found.set(i, ['rule_class_gone', {}]);
+    else if (target && rule.kind === 'name' && plain(rule.key) === plain(target.name)) found.set(i, ['rule_itself', { name: target.name }]);
+    seen.add(key);
+  });
+  rules.forEach((rule, i) => {
+    if (found.has(i) || !rule.class_id || rule.kind !== 'name') return;
+    const chain = chainOf(classes, rules, rule);
+    // Only those that are part of the circle are marked, not those that lead into it.
+    const round = chain.length > 1 && chain.at(-1) === chain[0] && chain.some((id) => plain(byId.get(id)?.name ?? '') === plain(rule.key));
+    if (round) found.set(i, ['rule_circle', { chain: chain.map((id) => byId.get(id)?.name ?? id).join(' → ') }]);
+  });
   return found;
 }

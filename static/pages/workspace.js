@@ -274,8 +274,12 @@ async function showProperties() {
 }
 byId('properties').addEventListener('change', (event) => {
   if (event.target.id === 'pr-class') order('set-region-class', { region_id: event.target.dataset.region, class_id: Number(event.target.value) });
+  const { attribute, region } = event.target.dataset;
+  if (attribute) order('set-region-attributes', { region_id: region, attributes: { [attribute]: event.target.value } });
 });
 byId('properties').addEventListener('click', (event) => {
+  const forget = event.target.closest('[data-forget]');
+  if (forget) order('set-region-attributes', { region_id: forget.dataset.region, attributes: { [forget.dataset.attribute]: '' } });
   const button = event.target.closest('[data-delete]');
   if (button) order('delete-region', { region_id: button.dataset.delete });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { difference, simulate } from '../../static/pages/colour_vision.js';
-import { moved, problemsOf, rowsOf } from '../../static/pages/rulebook.js';
+import { attributeProblems, chainOf, indented, moved, nested, problemsOf, rowsOf, ruleProblems } from '../../static/pages/rulebook.js';
 import { crc32, zipOf } from '../../static/pages/zip.js';
 
 const cls = (id, priority, more = {}) => ({ id, name: `c${id}`, colour: '#102030', priority, parent: null, shortcut: '', value: null, ...more });
@@ -39,6 +39,50 @@ test('where no number is left between two, all get new ones in their order', () 
 test('a class cannot be moved below itself', () => {
   const classes = [cls(1, 5), cls(2, 4, { parent: 1 })];
   assert.deepEqual(moved(classes, 1, 2, true), classes);
+});
+
+test('a class goes under the sibling above it and back beside its parent', () => {
+  const classes = [cls(1, 5), cls(2, 4)];
+  const inside = indented(classes, 2, 1);
+  assert.equal(inside[1].parent, 1);
+  assert.equal(indented(inside, 2, -1)[1].parent, null);
+  assert.equal(indented(classes, 1, 1), classes);
+  assert.equal(indented(classes, 1, -1), classes);
+});
+
+test('a class cannot be put under one that lies below it', () => {
+  const classes = [cls(1, 5), cls(2, 4, { parent: 1 })];
+  assert.deepEqual(nested(classes, 1, 2), classes);
+});
+
+const rule = (key, class_id, kind = 'name') => ({ kind, key, class_id });
+
+test('a rule leads on where the name of its class is the key of another', () => {
+  const classes = [cls(1, 5), cls(2, 4), cls(3, 3)];
+  const rules = [rule('x', 1), rule('C1', 2), rule('#102030', 3, 'colour'), rule('c3', null)];
+  assert.deepEqual(rules.map((r) => chainOf(classes, rules, r)), [[1, 2], [2], [3, 0], [0]]);
+  assert.equal(ruleProblems(classes, rules).size, 0);
+});
+
+test('rules that cannot stand are named, circles with all their classes', () => {
+  const classes = [cls(1, 5), cls(2, 4)];
+  const rules = [rule('c1', 2), rule('c2', 1), rule('into', 2), rule('', 1), rule('x', 9), rule('7.5', 1, 'value'), rule('red', 1, 'colour')];
+  const wrong = ruleProblems(classes, rules);
+  assert.deepEqual(wrong.get(0), ['rule_circle', { chain: 'c2 → c1 → c2' }]);
+  assert.deepEqual([...wrong.values()].map(([key]) => key).sort(), ['colour_bad', 'rule_circle', 'rule_circle', 'rule_class_gone', 'rule_empty', 'rule_value_bad']);
+});
+
+test('two rules for one key, and one that leads a class to itself, are named', () => {
+  const classes = [{ ...cls(1, 5), name: 'traffic sign' }];
+  const wrong = ruleProblems(classes, [rule('Traffic_Sign', 1), rule('van', 1), rule('VAN', null)]);
+  assert.deepEqual([...wrong], [[0, ['rule_itself', { name: 'traffic sign' }]], [2, ['rule_twice', { key: 'VAN' }]]]);
+});
+
+test('attributes that make no sense are named', () => {
+  const attribute = (name, more = {}) => ({ name, kind: 'text', choices: [], default: '', ...more });
+  const attributes = [attribute(''), attribute('a', { kind: 'choice' }), attribute('a'), attribute('b', { kind: 'number', default: 'x' }), attribute('c', { kind: 'choice', choices: ['x', 'x'] }), attribute('d', { kind: 'check', default: 'yes' })];
+  assert.deepEqual([...attributeProblems({ attributes })].map(([i, [key]]) => [i, key]), [[0, 'attribute_empty'], [1, 'choices_empty'], [2, 'attribute_twice'], [3, 'default_bad'], [4, 'choices_twice']]);
+  assert.ok(problemsOf([cls(1, 1, { attributes })]).get(1).attributes);
 });
 
 test('every contradiction is named on both classes', () => {

@@ -138,7 +138,7 @@ def test_hostile_names_stay_names(server: Server, name: str) -> None:
     assert made["classes"][0]["name"] == made["rules"][0]["key"].removesuffix(" x") == name
     text = server.http.get(f"/templates/{made['id']}").text
     assert "<img src=x" not in text
-    assert ("{{7*7}}" in text) is (name == "{{7*7}}")
+    assert name != "{{7*7}}" or name in text
 
 
 @pytest.mark.parametrize("body", [b'{"name": "a", "classes": ' + b"[" * 100_000, b"\xff\xfe", b"{]"])

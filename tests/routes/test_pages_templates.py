@@ -111,13 +111,20 @@ def test_every_string_a_script_asks_for_is_sent() -> None:
         "workspace/index.html": ("workspace", "export"),
         "imports/index.html": ("import_labels", "import_source", "import_mapping", "import_result", "upload"),
         "class_templates/index.html": (
-            "class_templates", "class_changes", "class_draft", "class_editor", "class_list", "class_revisions",
-            "class_rules", "rulebook",
+            "class_templates",
+            "class_changes",
+            "class_draft",
+            "class_editor",
+            "class_list",
+            "class_revisions",
+            "class_rules",
+            "rulebook",
         ),
     }
     for template, scripts in of_page.items():
         text = "".join((STATIC / "pages" / f"{name}.js").read_text() for name in scripts)
         asked = set(re.findall(r"\bt\('(\w+)'", text)) | set(re.findall(r"add\(cls, '\w+', '(\w+)'", text))
+        asked |= set(re.findall(r"found\.set\(i, \['(\w+)'", text))
         assert asked - sent[template] - base == set()
 
 

@@ -124,7 +124,7 @@ def test_usage_counts_regions_frames_and_attributes_by_project(book: Book) -> No
         ("South", 2, 2, 1),
     ]
     assert usage.attributes == {"side": {"": 2, "left": 2}}
-    assert class_templates.usage(book.ctx, book.template.id) == {1: 4, 2: 4}
+    assert class_templates.editing(book.ctx, book.template.id, "ann").usage == {1: 4, 2: 4}
 
 
 MERGE: Callable[[Book], Any] = lambda book: book.change("merge", 2, 4, into=5)  # noqa: E731
