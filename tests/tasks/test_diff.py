@@ -167,6 +167,12 @@ def test_new_ids_are_no_difference_and_overlap_finds_the_counterpart(tmp_path: P
         ("000000", "changed", "", CAR),
         ("000001", "reclassified", CAR, ROAD),
     ]
+    b = scene("b").square(0, "car", 2, 15, 12, 10).square(1, "car", 3, 17, 12, 10)
+    assert changes(diff(tmp_path, scene(), b)) == [
+        ("000000", "changed", "", CAR),
+        ("000001", "removed", "", CAR),
+        ("000001", "added", "", TREE),
+    ]
 
 
 def test_changed_rules_are_named_and_their_pixels_shown(tmp_path: Path) -> None:
