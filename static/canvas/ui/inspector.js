@@ -8,7 +8,7 @@ export function mountInspector(after, { app, store, t }) {
   const list = el('ol', { class: 'insp', 'aria-label': t('inspect.list') });
   const reason = el('p', { class: 'm t1' });
   const value = el('p', { class: 'f t1' });
-  const section = el('div', { id: 'inspector', class: 'sec', hidden: true },
+  const section = el('div', { id: 'inspector', class: 'sec pixel', hidden: true },
     el('div', { class: 'ph2' }, el('h2', { class: 'sec' }, t('inspect.title')), place, close), list, reason, value);
   after.after(section);
 

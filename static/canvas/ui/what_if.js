@@ -39,7 +39,7 @@ export function mountWhatIf(classes, { app, whatIf, store, t, assetId, projectId
       class: `wi-row${was === cls.priority ? '' : ' tried'}`, 'data-class': String(cls.id), draggable: 'true', tabindex: i ? '-1' : '0',
       'aria-label': t('whatif.row', { name: cls.name, priority: cls.priority, gained: count(sums?.gained ?? 0), lost: count(sums?.lost ?? 0) }),
     }, el('span', { class: 'gr' }, icon('grip')), swatch(cls.colour), el('span', { class: 'tr nm', title: cls.name }, cls.name),
-    el('span', { class: 'n okc' }, sums?.gained ? `+${count(sums.gained)}` : ''), el('span', { class: 'n errc' }, sums?.lost ? `−${count(sums.lost)}` : ''),
+    el('span', { class: 'n' }, sums?.gained ? el('span', { class: 'okc' }, `+${count(sums.gained)} `) : null, sums?.lost ? el('span', { class: 'errc' }, `−${count(sums.lost)}`) : null),
     mover('higher', -1, i === 0, 'up'), mover('lower', 1, i === rows.length - 1, 'dn'),
     el('span', { class: 'pr', title: was === cls.priority ? undefined : t('whatif.was', { priority: was }) }, String(cls.priority)));
   }
@@ -128,16 +128,27 @@ export function mountWhatIf(classes, { app, whatIf, store, t, assetId, projectId
     ];
   }
 
+  /** New rows in the place of the old ones; the focus and the scroll position stay. */
+  function showRows(state) {
+    const focused = document.activeElement;
+    const id = list.contains(focused) ? rowOf(focused).dataset.class : null;
+    const part = id && focused.matches('.higher, .lower') ? `.${focused.classList.contains('higher') ? 'higher' : 'lower'}` : null;
+    const { scrollTop } = list;
+    list.replaceChildren(...state.classes.map((cls, i) => row(cls, i, state)));
+    list.scrollTop = scrollTop;
+    if (id) focusOn(id, part);
+  }
+
+  let shownRows = {};
   let shownJob = null;
   function update({ whatIf: state }) {
     section.hidden = !state;
     classes.hidden = Boolean(state);
     if (!state) return;
-    const focused = document.activeElement;
-    const id = list.contains(focused) ? rowOf(focused).dataset.class : null;
-    const part = id && focused.matches('.higher, .lower') ? `.${focused.classList.contains('higher') ? 'higher' : 'lower'}` : null;
-    list.replaceChildren(...state.classes.map((cls, i) => row(cls, i, state)));
-    if (id) focusOn(id, part);
+    if (shownRows.classes !== state.classes || shownRows.answer !== state.answer) {
+      shownRows = state;
+      showRows(state);
+    }
     const tried = whatIf.isTried();
     sum.textContent = !tried ? t('whatif.hint') : state.answer
       ? t('whatif.here', { n: count(state.answer.pixels), percent: ((100 * state.answer.pixels) / state.answer.area).toFixed(1) }) : '';
