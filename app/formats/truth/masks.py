@@ -75,10 +75,9 @@ class Masks(Struct):
 
 def find_masks(files: Files) -> Masks:
     """The label maps of a source, in its order. Looks at names, and at heads where names say nothing."""
-    folders = {str(PurePosixPath(name).parent) for name in files.names}
     rasters = with_suffix(files, *_RASTER)
     stems = {stem_of(name) for name in rasters}
-    roles = {name: _role(name, folders, stems) for name in rasters}
+    roles = {name: _role(name, stems) for name in rasters}
     if len(files.names) == 1:
         roles = dict.fromkeys(rasters, "")
     chosen = [name for name in rasters if roles[name] == "mask"]
@@ -90,8 +89,6 @@ def find_masks(files: Files) -> Masks:
         pngs = _by_content(files, [name for name in plain if suffix_of(name) == ".png"])
         lossy = [] if pngs else [name for name in plain if suffix_of(name) != ".png"]
     layout = _layout(pngs)
-    if layout == "voc":
-        pngs = [name for name in pngs if "segmentationclass" in name.lower()]
     left_out: list[str] = []
     if layout == "cityscapes":
         pngs, left_out = _best_role(pngs)
@@ -104,7 +101,7 @@ def _may_be_image(name: str, role: str) -> bool:
     return role == "image" or (role == "" and "mask" not in name.rpartition("/")[0].lower())
 
 
-def _role(name: str, folders: set[str], stems: set[str]) -> str:
+def _role(name: str, stems: set[str]) -> str:
     """ "mask", "image", "other", or "" where the name does not tell. The deepest folder that tells decides.
 
     An ending such as "_mask" tells only where the image without it is there too.
@@ -115,12 +112,10 @@ def _role(name: str, folders: set[str], stems: set[str]) -> str:
         return "mask" if city["role"] in _ROLES else "other"
     if stem.lower().endswith("_leftimg8bit"):
         return "image"
-    parts = name.split("/")[:-1]
-    for depth in range(len(parts), 0, -1):
-        part = parts[depth - 1].lower()
+    for part in reversed(name.lower().split("/")[:-1]):
         if part in OTHER_FOLDERS:
             return "other"
-        if part in IMAGE_FOLDERS or "/".join(parts[:depth]) + "annot" in folders:
+        if part in IMAGE_FOLDERS:
             return "image"
         if part in MASK_FOLDERS or (part.endswith("annot") and len(part) > 5):
             return "mask"

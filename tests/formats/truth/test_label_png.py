@@ -157,6 +157,7 @@ def test_camvid_index_masks_without_a_list_have_the_published_names(tmp_path: Pa
     reader, frames = read(zipped(tmp_path / "camvid.zip", files))
     assert [frame.name for frame in frames] == ["test/0001_20.png", "train/0001_10.png"]
     assert names(reader, frames) == {"building": 4, "sky": 1, "unlabelled": 1, "car": 2}
+    assert voids(reader, frames) == {"unlabelled"}
 
 
 def test_instance_ids_alone_give_classes(tmp_path: Path) -> None:
@@ -324,6 +325,13 @@ def test_a_number_that_the_list_does_not_name_is_kept_and_reported(tmp_path: Pat
     assert problems(reader, frames) == [
         "“masks/1.png” has 2 pixels of a value that the class list does not name: 200."
     ]
+
+
+def test_a_list_that_begins_at_one_leaves_zero_to_the_user(tmp_path: Path) -> None:
+    files = {"masks/1.png": png([[0, 1]]), "classes.json": '{"classes":[{"id":1,"name":"car"}]}'}
+    reader, frames = read(tree(tmp_path, files))
+    assert names(reader, frames) == {"0": 1, "car": 1}
+    assert not problems(reader, frames)
 
 
 def test_a_palette_that_changes_between_files_is_reported(tmp_path: Path) -> None:
