@@ -30,7 +30,12 @@ def folder(root: Path, frames: int = 2, masks: int = 2) -> Path:
         Image.fromarray(image).save(place / "images" / f"{index:05d}.jpg", quality=95)
         if index < masks:
             Image.fromarray(labels).save(place / "masks" / f"{index:05d}.png")
-    (place / "classes.json").write_text(json.dumps({"background": 0, "ignore": 255}), "utf-8")
+    (place / "classes.json").write_text(
+        json.dumps(
+            {"background": 0, "ignore": 255, "classes": [{"id": 1, "name": "ball"}, {"id": 2, "name": "box"}]}
+        ),
+        "utf-8",
+    )
     return place
 
 
@@ -46,13 +51,17 @@ def test_every_figure_of_the_protocol_is_there_and_easy_pictures_come_back(tmp_p
         assert 3 <= row["points_per_frame"] <= budget
         assert row["bytes_per_frame"] > 0
         assert row["seconds_per_frame"] > 0
+        assert set(row["per_class"]) == {"0", "ball", "box"}
+        assert min(row["per_class"].values()) > 0.9
     outline = result["outline"]
     assert outline["regions_per_frame"] == 2, "neither the background nor the ignored stripe is a region"
     assert outline["iou_min"] >= 0.95
     assert outline["iou_mean"] >= 0.97
     assert outline["bytes_ratio"] > 0
     assert outline["points_per_frame"] > 0
+    assert outline["uncertified_share"] == 0
     assert "budget_120" in table(result)
+    assert "ball" in table(result)
 
 
 def test_frames_without_a_mask_are_left_out_and_few_can_be_asked_for(tmp_path: Path) -> None:
@@ -77,8 +86,8 @@ def test_no_frame_with_a_mask_is_refused(tmp_path: Path) -> None:
         run(dataset_folders(tmp_path))
 
 
-def test_a_line_is_canonical() -> None:
+def test_a_line_is_canonical_and_a_ring_goes_on_in_steps() -> None:
     line = region_line(
-        3, np.array([[1.5, 2.0, 1, 4.0], [7.0, 8.5, 1, 0]]), [np.array([[0, 0], [2.5, 0], [2, 2.0]])]
+        3, np.array([[1.5, 2.0, 1, 4.0], [7.0, 8.5, 1, 0]]), [np.array([[10, 20], [22, 20], [20, 22.0]])]
     )
-    assert line == b'{"class_id":3,"outline":[[0,0,2.5,0,2,2]],"points":[[1.5,2,1,4],[7,8.5]]}\n'
+    assert line == b'{"class_id":3,"outline":[[10,20,12,0,-2,2]],"points":[[1.5,2,1,4],[7,8.5]]}\n'
