@@ -6,8 +6,13 @@ skeleton. Then the engine is in the loop: render, compare, put the next point at
 largest error, until the target IoU or the budget of points; then points that are not needed go. Where points
 alone miss the target an outline is added.
 
+Any engine can be in the loop: all that is asked of it is one function, `RenderMask` for a single region
+(`distil_mask`) or `app.algo.distil_map.RenderRegions` for all regions of a frame at once. It must be
+deterministic, for the certificate says what the same points will render to later. Where it runs is its
+caller's business: in the worker for models, in the consumer for `classic`.
+
 Points are rows (x, y, label, r) in frame pixels; x and y are pixel centres (.5), r the distance from there
-to the nearest pixel of the other kind, 0.25 px steps rounded down. Nothing here knows which engine renders.
+to the nearest pixel of the other kind, 0.25 px steps rounded down.
 """
 
 from __future__ import annotations
@@ -34,7 +39,8 @@ PROGRESS = 4
 """Points whose gain tells whether more of them are worth a try."""
 
 RenderMask = Callable[[np.ndarray], np.ndarray]
-"""Points (n, 4) of one region → its (H, W) bool mask."""
+"""The engine, for one region in a context that the function knows: points, (n, 4) float64 rows x, y, label
+(1 or 0), r → its mask, (H, W) bool. At least one point is positive; the shape is the source mask's."""
 
 
 @dataclass(slots=True, eq=False)

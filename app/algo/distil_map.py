@@ -28,7 +28,8 @@ COARSE_SHARE = 0.75
 """Share of the budget that is found on the smaller copy."""
 
 RenderRegions = Callable[[Sequence[RegionSeeds]], np.ndarray]
-"""All regions' seeds → (H, W) of the position in the list + 1, 0 = background."""
+"""The engine, for all regions of a frame at once: their seeds → (H, W) integers, the position in the list + 1
+of the region that has the pixel, 0 = background. Regions without a point get nothing. See `app.algo.distil`."""
 
 
 @dataclass(slots=True, eq=False)
