@@ -25,6 +25,7 @@ export function mountWhatIf(classes, { app, whatIf, store, t, assetId, projectId
   const placeOf = (id) => store.get().whatIf.classes.findIndex((cls) => cls.id === id);
   const focusOn = (id, selector = null) => {
     const row = list.querySelector(`[data-class="${id}"]`);
+    for (const one of list.children) one.tabIndex = one === row ? 0 : -1;
     (selector && row?.querySelector(`${selector}:not([disabled])`) || row)?.focus();
   };
 
