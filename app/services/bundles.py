@@ -10,7 +10,7 @@ import msgspec
 from app import store as db
 from app.errors import Refused
 from app.models import Asset, ClassTemplate, Frame, Job, Project, Region, Track, new_id
-from app.services import jobs, uploads
+from app.services import class_templates, jobs, uploads
 from app.services.context import Context
 from app.worker.engines import TABLE
 
@@ -62,6 +62,7 @@ def on_imported(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
                 raise Refused(f"The bundle holds a {entry['type']} that does not fit: {exc}.") from exc
     now = time.time()
     for row in kinds["class_template"][1]:
+        class_templates.check(row)
         db.class_templates.insert(cur, row)
     for row in kinds["project"][1]:
         row.updated_at = now

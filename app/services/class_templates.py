@@ -166,12 +166,14 @@ def _require_unused(cur: db.Cursor, template: ClassTemplate, kept: set[int]) -> 
 
 def undo(ctx: Context, template_id: str, actor: str, op_id: str | None = None) -> history.UndoResult:
     """Take the actor's own last edit of the class template back, with the regions that it changed."""
+    get(ctx, template_id)
     result = history.undo(ctx, template_id, actor, op_id)
     tell(ctx, get(ctx, template_id))
     return result
 
 
 def redo(ctx: Context, template_id: str, actor: str, op_id: str | None = None) -> history.UndoResult:
+    get(ctx, template_id)
     result = history.redo(ctx, template_id, actor, op_id)
     tell(ctx, get(ctx, template_id))
     return result

@@ -29,12 +29,13 @@ export async function openChange(kind, classId) {
   dialog.showModal();
   form.querySelector('.body :is(select, input):not([hidden] *)')?.focus();
 }
+const extent = ({ regions, frames }) => `${t('regions', { n: regions })} · ${t('frames', { n: frames })}`;
 function showUsage() {
   const { usage } = asked;
-  byId('cc-count').textContent = t('usage', { n: usage.regions, count: usage.regions, frames: count(usage.frames) });
+  byId('cc-count').textContent = extent(usage);
   byId('cc-projects').replaceChildren(...usage.projects.map((project) => make('li', { class: 'row' },
     make('span', { class: 'tr grow' }, project.trashed ? t('in_trash', { name: project.name }) : project.name),
-    make('span', { class: 'f nw' }, t('usage', { n: project.regions, frames: count(project.frames) })))));
+    make('span', { class: 'f nw' }, extent(project)))));
   const values = Object.entries(usage.attributes).flatMap(([name, counts]) => Object.entries(counts).map(([value, n]) => ({ name, value, n })));
   byId('cc-values').replaceChildren(...values.map((row) => new Option(`${row.name}: ${row.value || t('not_set')} (${count(row.n)})`, JSON.stringify([row.name, row.value]))));
   const assets = usage.projects.flatMap((project) => project.assets.map((asset) => ({ ...asset, project: project.name })));

@@ -57,6 +57,7 @@ function showResults() {
 }
 function resultOf(chain) {
   const last = chain.at(-1);
+  if (chain.indexOf(last) < chain.length - 1) return []; // it leads into what is marked elsewhere
   const via = chain.length > 1 ? t('via', { names: chain.slice(0, -1).map(nameOf).join(' → ') }) : '';
   if (!last) return [icon('eyeoff', 's'), make('span', {}, t('ignored')), make('span', { class: 'f tr' }, via)];
   const cls = state.draft.classes.find((c) => c.id === last);

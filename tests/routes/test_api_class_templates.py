@@ -16,6 +16,12 @@ CLASSES = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def default(server: Server) -> None:
+    """The oldest class template is what other tests' projects get: let it be the usual one."""
+    server.project("First")
+
+
 @pytest.fixture
 def template(server: Server) -> dict[str, Any]:
     return server.api("POST", "/class-templates", json={"name": "Street", "classes": CLASSES})

@@ -244,8 +244,9 @@ def test_a_class_or_template_that_does_not_exist_is_not_found(book: Book) -> Non
         book.change("delete", 99, 0)
     with pytest.raises(NotFound):
         class_changes.usage(book.ctx, book.template.id, 99)
-    with pytest.raises(NotFound):
-        class_templates.undo(book.ctx, new_id(), "ann")
+    for wrong in (new_id(), book.projects[0].id):
+        with pytest.raises(NotFound, match="class template"):
+            class_templates.undo(book.ctx, wrong, "ann")
 
 
 def test_rules_that_would_go_round_in_a_circle_stop_a_merge(book: Book) -> None:

@@ -132,7 +132,8 @@ def edits(
     before: FromQuery[int | None] = None,
     limit: FromQuery[int] = 50,
 ) -> list[history.EditView]:
-    return history.listing(ctx, known_id(template_id), before=before, limit=max(1, min(limit, 500)))
+    class_templates.get(ctx, known_id(template_id))
+    return history.listing(ctx, template_id, before=before, limit=max(1, min(limit, 500)))
 
 
 @get("/{template_id:str}/revisions", sync_to_thread=True)
