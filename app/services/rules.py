@@ -47,11 +47,15 @@ class Resolver:
     ) -> tuple[int | None, str]:
         """The class id (0 = ignore, None = unknown) and what decided: rule, name, colour, value or "".
 
-        A rule for the name comes before one for the colour, that before one for the value; then the class of
-        the same name, of the same colour, of the same exported value.
+        A rule for the name comes before one for the colour, that before one for the value, which counts only
+        where the source states numbers and no names; then the class of the same name, of the same colour, of
+        the same exported value.
         """
         keys = (("name", plain(name)), ("colour", (colour or "").lower()), ("value", f"{value}"))
         for key in keys:
+            if key[0] == "value" and name and not name.isdecimal():
+                # A source that names its classes numbers them as it likes: 7 is another class elsewhere.
+                continue
             rule = self._rules.get(key)
             if rule is not None and key[1] and (rule.class_id is None or rule.class_id in self._by_id):
                 return self.chain(rule)[-1], "rule"

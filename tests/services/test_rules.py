@@ -25,7 +25,8 @@ def test_rules_come_before_names_names_before_colours_and_values_only_decide_whe
     rules = template(("name", "sedan", 2), ("value", "7", 1), ("colour", "#ff0000", 4), ("name", "ego", None))
     assert resolve(rules, "SEDAN", 7, "#ff0000") == (2, "rule")
     assert resolve(rules, "x", 7, "#ff0000") == (4, "rule")
-    assert resolve(rules, "car", 7, "#000000") == (1, "rule")
+    assert resolve(rules, "7", 7, "#000000") == (1, "rule")
+    assert resolve(rules, "car", 7, "#000000") == (2, "name"), "a source with names numbers them as it likes"
     assert resolve(rules, "Ego", None, None) == (0, "rule")
     assert resolve(rules, "Traffic-Sign", None, "#804080") == (4, "name")
     assert resolve(rules, "", None, "#804080") == (1, "colour")
