@@ -156,3 +156,46 @@ def test_hostile_names_are_shown_as_they_are_and_never_run(page: Page, server: S
     assert sorted(page.locator("#class-tree b").all_inner_texts()) == sorted(names)
     assert page.locator("main img").count() == 0
     expect(page.locator("#rules li")).to_have_count(3)
+
+
+def test_dragging_orders_and_nests_and_a_template_comes_back_from_its_file(
+    page: Page, server: Server
+) -> None:
+    template = server.api("POST", "/class-templates", json={"name": "Dragged", "classes": CLASSES})
+    page.goto(f"{server.url}/templates/{template['id']}")
+    row = page.get_by_role("treeitem")
+    row.filter(has_text="van").drag_to(row.filter(has_text="car"))
+    expect(row.filter(has_text="van")).to_have_attribute("aria-level", "2")
+    row.filter(has_text="road").drag_to(row.filter(has_text="car"), target_position={"x": 60, "y": 3})
+    expect(row.first).to_contain_text("road")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export JSON").click()
+    page.get_by_role("button", name="Discard").click()
+    expect(row.first).to_contain_text("car")
+    page.locator("#json-file").evaluate("input => { input.click = () => {}; }")
+    page.get_by_role("button", name="Import JSON").click()
+    page.locator("#json-file").set_input_files(download.value.path())
+    page.wait_for_url(lambda address: template["id"] not in address)
+    expect(row.first).to_contain_text("road")
+    made = server.api("GET", f"/class-templates/{page.url.rpartition('/')[2]}")
+    assert (made["name"], made["classes"][2]["parent"]) == ("Dragged", 2)
+
+
+def test_an_attribute_of_a_region_is_set_in_the_workspace_and_undone(
+    page: Page, server: Server, frame: tuple[dict[str, Any], str]
+) -> None:
+    template, frame_id = frame
+    side = {"name": "side", "kind": "choice", "choices": ["left", "right"]}
+    classes = [c | {"attributes": [side]} for c in CLASSES]
+    server.api("PATCH", f"/class-templates/{template['id']}", json={"classes": classes})
+    region = server.api("GET", f"/frames/{frame_id}")["regions"][0]["id"]
+    page.goto(f"{server.url}/workspace/{server.api('GET', f'/frames/{frame_id}')['project_id']}")
+    page.locator(f"[role=treeitem][data-region='{region}']").click()
+    page.get_by_label("side").select_option("right")
+    expect(page.locator("#undo")).to_be_enabled()
+    expect(page.locator("#saved")).to_have_attribute("data-state", "saved")
+    assert server.api("GET", f"/regions/{region}")["attributes"] == {"side": "right"}
+    page.locator("#undo").click()
+    expect(page.locator("#redo")).to_be_enabled()
+    expect(page.get_by_label("side")).to_have_value("")
+    assert server.api("GET", f"/regions/{region}")["attributes"] == {}
