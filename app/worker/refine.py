@@ -27,11 +27,12 @@ DRAWINGS = 30
 CONFIRMING = 1
 """Drawings of the whole frame where a window was drawn before."""
 SPARE = 0.005
+"""IoU beyond the target that a smaller drawing must reach, for a little is lost on the way back."""
 SHARP = 0.9
 """Boundary F, within `SHARP_WITHIN` of the diagonal, that points must reach: the IoU of a large mask hardly
 sees spikes, a person does."""
 SHARP_WITHIN = 0.002
-"""2 px at 480p, 5 px at 1080p."""
+"""2 px at 480p, 4 px at 1080p."""
 OUTLINE_TARGET = 0.98
 """IoU of an outline that stands in for points."""
 MARGIN = 0.5
@@ -108,7 +109,6 @@ def _distilled(
             small,
             draw_there,
             start_points=into.there(own),
-            # Drawn smaller, a little is lost on the way back.
             target=target if scale == 1 else min(1.0, target + SPARE),
             budget=budget,
             with_outline=False,
