@@ -81,7 +81,9 @@ def test(arguments: list[str]) -> int:
         for check in checks:
             print(f"— {Path(check[0]).name} {check[1] if len(check) > 1 else ''}", flush=True)
             failed = subprocess.call(check, cwd=ROOT) or failed
-    return subprocess.call([str(PYTHON), "-m", "pytest", *arguments], cwd=ROOT) or failed
+    # Two processes: half the suite waits for kills, browsers and jobs while the other half computes.
+    wanted = arguments or ["-n", "2", "--dist", "loadfile"]
+    return subprocess.call([str(PYTHON), "-m", "pytest", *wanted], cwd=ROOT) or failed
 
 
 def _make_venv() -> None:
