@@ -109,7 +109,9 @@ class _Import:
         self._records = channel.folder / "records.jsonl"
         self._truth = channel.folder / "truth"
         self._problems = Problems()
-        self._known = {known.id for known in args.class_template.classes}
+        classes = args.class_template.classes
+        self._known = {known.id for known in classes}
+        self._rank = {known.id: (known.priority, order) for order, known in enumerate(classes)}
 
     def run(self, reader: Any, matcher: Any) -> None:
         args, report, channel = self._args, self._report, self._channel
@@ -201,6 +203,8 @@ class _Import:
         masks = masks_of(truth, self._args.mapping, void, shape, options)
         record = FrameRecord(frame_id=frame.id, regions=[], dropped=masks.dropped)
         sources: dict[str, dict[str, object]] = {}
+        # As they will be painted: what is certified is what is seen.
+        masks.wanted.sort(key=lambda wanted: self._rank[wanted.class_id])
         if masks.wanted:
             distilled = self._distilled(frame, masks, shape)
             tracks: dict[str, Track] = {}
@@ -229,6 +233,7 @@ class _Import:
             budget=options.budget,
             target=options.iou_target,
             unlabelled="open" if masks.free is None else masks.free,
+            shared=masks.disjoint,
         )
 
     def _region(

@@ -32,11 +32,15 @@ class Wanted:
 
 @dataclass(slots=True, eq=False)
 class FrameMasks:
-    """The masks of a frame in painting order; `free`: (H, W) bool, pixels that no region may take."""
+    """The masks of a frame in painting order; `free`: (H, W) bool, pixels that no region may take.
+
+    `disjoint`: no two overlap, as the classes of a label map.
+    """
 
     wanted: list[Wanted]
     free: NDArray[np.bool_] | None
     dropped: Dropped
+    disjoint: bool = True
 
 
 def counts_of(values: NDArray[np.integer]) -> dict[int, int]:
@@ -91,7 +95,12 @@ def masks_of(
                 crop = _object_crop(known, truth, shape)
                 height, width = crop.mask.shape
                 free[crop.y0 : crop.y0 + height, crop.x0 : crop.x0 + width] &= ~crop.mask
-    return FrameMasks(wanted, free if free is not None and free.any() else None, dropped)
+    return FrameMasks(
+        wanted,
+        free if free is not None and free.any() else None,
+        dropped,
+        disjoint=options.regions == "class",
+    )
 
 
 def _class_ids(

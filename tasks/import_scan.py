@@ -65,7 +65,8 @@ class Judge:
     """Says of every frame of the source what becomes of it, and counts."""
 
     def __init__(self, matcher: Matcher, how: Match, args: ImportArgs) -> None:
-        self.matcher, self.how, self.args = matcher, how, args
+        self.matcher, self.args = matcher, args
+        self.how: Match = how
         self.counts = Counts()
         self.rows: list[FrameRow] = []
         self._taken: dict[str, str] = {}
@@ -76,9 +77,9 @@ class Judge:
     ) -> TargetFrame | None:
         """The frame that takes this ground truth, or None; the row says why. `size` = (width, height)."""
         options, counts = self.args.options, self.counts
-        name = key[0]
+        name, index, pts = key
         counts.frames += 1
-        found = self.matcher.find(self.how, *key, options.offset)
+        found = self.matcher.find(self.how, name, index, pts, options.offset)
         frame = found[0] if len(found) == 1 else None
         state: FrameMatch = "matched"
         note = ""

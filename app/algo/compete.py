@@ -22,7 +22,7 @@ from app.models import Geometry
 
 REACH = 0.95
 """Share of a point's reach that is taken for granted as its region's."""
-VERSION = "compete-3"
+VERSION = "compete-4"
 """Changes whenever the same points would render to other pixels: part of the mask cache's key."""
 
 _OUTSIDE = 1 << 14

@@ -18,8 +18,9 @@ from app.algo.certificate import boundary_f, iou
 from app.algo.compete import PreparedFrame, RegionSeeds, prepare_compete, render_points
 from app.algo.distil import TARGET, deepest, depth
 from app.algo.distil_map import distil_owners_in
-from app.algo.fuse import Box, union_box
+from app.algo.fuse import Box, bounding_box, union_box
 from app.algo.outline import Ring, simplify_to
+from app.algo.outline_map import SharedOutlines, painted
 from app.algo.render import NOTHING, Crop, competing, outlined_by, settle
 from app.errors import Refused
 
@@ -28,6 +29,9 @@ BUDGET = 300
 
 MANY = 100
 """From here on outlines are sought on the masks alone, not on smoothed copies too: three times as fast."""
+
+SPARE = 0.4
+"""Shared outlines reach on average this share of the way from the target to 1."""
 
 Unlabelled = Literal["open", "background"]
 
@@ -57,6 +61,7 @@ def distil_regions(
     target: float = TARGET,
     with_outline: bool = True,
     unlabelled: Unlabelled | np.ndarray = "open",
+    shared: bool = False,
 ) -> list[DistilledRegion]:
     """Turn the masks of one frame into regions, in their order. Deterministic.
 
@@ -71,6 +76,10 @@ def distil_regions(
     points of the regions that would flood them; then a region that has the target gets no more points.
     "open": nothing is known of them; they are not seeded, and not counted where a region is compared by its
     points. A mixture: (H, W) bool, the pixels that must stay free; the others are open.
+
+    `shared`: the masks do not overlap and will be painted in their order, the later ones on top, as the classes
+    of a label map are by priority. Then outlines share their boundaries (`app.algo.outline_map`): they leave
+    no gaps and take a fraction of the points, and what is certified is the part of a region that is seen.
 
     Raises `Refused` for an empty mask or one that leaves the frame.
     """
@@ -93,12 +102,15 @@ def distil_regions(
         seeds = [RegionSeeds(_first_point(owners, mask, index)) for index, mask in enumerate(masks, start=1)]
         drawn = [NOTHING] * len(masks)
         for index in range(len(masks)):
-            add_outline(index)
+            if not (shared and target < 1):
+                add_outline(index)
     else:
         prepared = prepare_compete(image)
         seeds = _points(image, prepared, owners, len(masks), budget, target, free)
         drawn = competing(prepared, seeds)
     void = (owners == 0) & ~free
+    if shared and with_outline and target < 1:
+        return _shared(drawn, masks, seeds, owners, void, target, loop=budget > 0)
     certificates: dict[int, tuple[Crop, float, float]] = {}
     while True:
         crops = settle(drawn, outlines, shape, seeds)
@@ -126,6 +138,76 @@ def distil_regions(
         )
         for index in range(len(masks))
     ]
+
+
+def _shared(
+    drawn: Sequence[Crop],
+    masks: Sequence[Crop],
+    seeds: Sequence[RegionSeeds],
+    owners: np.ndarray,
+    void: np.ndarray,
+    target: float,
+    *,
+    loop: bool,
+) -> list[DistilledRegion]:
+    """Outlines in context for the regions whose points miss the target, `loop` False = for all."""
+    shape = (owners.shape[0], owners.shape[1])
+    count = len(masks)
+    by_points = set(range(count)) if loop else set()
+    rings: list[list[Ring]] = [[] for _ in masks]
+    outlines: list[Crop | None] = [None] * count
+    stale = not loop
+    crops = list(drawn)
+    shared = SharedOutlines(masks, shape, void)
+    while True:
+        if stale:
+            given = {index: crops[index] for index in by_points}
+            mean = target + (1 - target) * SPARE
+            found = shared.find(mean, target, given)
+            for index in set(range(count)) - by_points:
+                rings[index] = found[index].rings
+                outlines[index] = outlined_by(rings[index], shape) if rings[index] else NOTHING
+        crops = settle(drawn, outlines, shape, seeds)
+        seen = painted(crops, shape)
+        pairs = np.bincount((owners * (count + 1) + seen)[~void], minlength=(count + 1) ** 2)
+        pairs = pairs.reshape(count + 1, count + 1)
+        right = pairs.diagonal()[1:]
+        values = right / np.maximum(pairs.sum(axis=1)[1:] + pairs.sum(axis=0)[1:] - right, 1)
+        failed = {index for index in by_points if values[index] < target}
+        if not failed:
+            failed = {_spoiler(pairs, index, by_points) for index in np.flatnonzero(values < target)} - {None}
+        if not failed:
+            break
+        by_points -= failed
+        stale = True
+    return [
+        _seen_region(seeds[index], rings[index], index not in by_points, seen, index, masks[index], void)
+        for index in range(count)
+    ]
+
+
+def _spoiler(pairs: np.ndarray, index: int, by_points: set[int]) -> int | None:
+    """The region drawn by points that takes most from, or leaves most to, region `index`."""
+    harm = pairs[index + 1, 1:] + pairs[1:, index + 1]
+    guilty = [other for other in by_points if other != index and harm[other]]
+    return max(guilty, key=lambda other: int(harm[other]), default=None)
+
+
+def _seen_region(
+    seeds: RegionSeeds,
+    rings: list[Ring],
+    by_outline: bool,
+    seen: np.ndarray,
+    index: int,
+    mask: Crop,
+    void: np.ndarray,
+) -> DistilledRegion:
+    shape = (seen.shape[0], seen.shape[1])
+    own = seen == index + 1
+    box = bounding_box(own)
+    crop = NOTHING if box is None else Crop(own[box[1] : box[3], box[0] : box[2]], box[0], box[1])
+    value, boundary = _compared(crop, mask, shape, void)
+    return DistilledRegion(seeds.points, rings if by_outline else None, value, boundary, by_outline, crop)
 
 
 def _check(masks: Sequence[Crop], shape: tuple[int, int]) -> None:

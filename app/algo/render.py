@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, cast
 
+import cv2
 import numpy as np
 from scipy.ndimage import find_objects
 
@@ -139,7 +140,7 @@ def region_masks(
     `draw`: the engine; regions → one crop each. Where the engine lets regions compete for pixels it draws
     all that have prompts, so the points of an outlined region hold its neighbours off; the outline then
     replaces what that region got. Pixels it got outside every outline go to the nearest region without
-    outline, or stay unlabelled where the background is nearer. An engine whose regions do not compete
+    outline if they touch one, or stay unlabelled. An engine whose regions do not compete
     (`competes` False) draws only those without an outline. `draw` is not called where every region has an
     outline. Raises Refused where it answers another number of masks.
     """
@@ -192,12 +193,25 @@ def settle(
         _paint(gap, cast(Crop, outlines[index]), window, False)
     if not gap.any():
         return out
+    gap &= _beside(gap, owner > 1)
+    if not gap.any():
+        return out
     gains = np.where(gap, nearest_settled(owner) - 1, 0)
     for index, slices in enumerate(find_objects(gains)):
         if slices is not None:
             gained = Crop(gains[slices] == index + 1, x0 + slices[1].start, y0 + slices[0].start)
             out[index] = _joined(out[index], _allowed(gained, prompts[index], shape))
     return out
+
+
+def _beside(gap: np.ndarray, settled: np.ndarray) -> np.ndarray:
+    """The connected parts of `gap` that touch `settled`: a hole between two outlines belongs to nobody else."""
+    count, found = cv2.connectedComponents(gap.view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
+    parts = np.asarray(found, np.int32)
+    near = cv2.dilate(settled.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    touched = np.isin(np.arange(count), parts[near])
+    touched[0] = False
+    return touched[parts]
 
 
 NOTHING = Crop(np.zeros((0, 0), bool))

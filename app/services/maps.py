@@ -18,7 +18,7 @@ from app.services.context import Context, Paths
 from app.services.views import MapFile
 from app.worker import protocol
 
-RENDERER = "compete-3"
+RENDERER = "compete-4"
 """Part of every cache key; equals `app.algo.compete.VERSION`, which this process does not import."""
 
 _LOCKS = [threading.Lock() for _ in range(16)]

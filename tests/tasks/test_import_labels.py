@@ -14,7 +14,6 @@ from app.algo import render
 from app.algo.certificate import iou
 from app.algo.fuse import label_map_of
 from app.algo.labels import decode_rle
-from app.algo.outline import rasterise
 from app.errors import Cancelled, Refused
 from app.formats.images import read_image
 from app.formats.truth import open_files, open_truth
@@ -27,7 +26,7 @@ from tasks.import_scan import read_report
 from tests import drawing
 
 WIDTH, HEIGHT, FRAMES = 96, 72, 3
-CLASSES = [ClassDef(id=i, name=n, colour=c, priority=i) for i, n, c in (
+CLASSES = [ClassDef(id=i, name=n, colour=c, priority=-i) for i, n, c in (
     (1, "disc", "#d03c2c"), (2, "bar", "#286ebe"), (3, "floor", "#807060"))]  # fmt: skip
 MAPPING = {"value:0": 3, "value:1": 1, "value:2": 2, "value:255": 0}
 
@@ -147,22 +146,27 @@ def test_points_give_the_masks_back_at_the_target(world: World) -> None:
         assert (world.rendered(index) == expected(index)).mean() > 0.97
 
 
-def test_certificates_are_true_and_listed_worst_first(world: World) -> None:
-    world.run(budget=30)
+@pytest.mark.parametrize("budget", [0, 6, 30])
+def test_certificates_are_true_and_listed_worst_first(world: World, budget: int) -> None:
+    rng = np.random.default_rng(5)
+    specks = rng.random((HEIGHT // 6, WIDTH // 6)).repeat(6, axis=0).repeat(6, axis=1) < 0.15
+    world.mask("clip_000001", np.where(specks, 1, drawing.scene(1, WIDTH, HEIGHT)[1]))
+    world.run(budget=budget)
     lines = (world.folder / "job" / "certificates.jsonl").read_bytes().splitlines()
     rows = [msgspec.json.decode(line, type=CertificateRow) for line in lines]
     assert [row.iou for row in rows] == sorted(row.iou for row in rows)
     truth = msgspec.json.decode(
         (world.folder / "job" / "truth" / f"{frame_id(world.asset, 1)}.json").read_bytes()
     )
-    labels = expected(1)
+    labels = np.where(specks, 1, expected(1))
+    drawn = world.rendered(1)
     for region in world.records()[frame_id(world.asset, 1)]:
         source = decode_rle(truth[region.id])
         assert (source == (labels == region.class_id)).all()
         assert region.certificate is not None
-        if region.geometry.outline:
-            drawn = rasterise(region.geometry.outline, (HEIGHT, WIDTH))
-            assert iou(drawn, source) == pytest.approx(region.certificate.iou)
+        assert region.certificate.exact == bool(region.geometry.outline)
+        assert iou(drawn == region.class_id, source) == pytest.approx(region.certificate.iou)
+        assert region.certificate.iou >= 0.95
 
 
 @pytest.mark.parametrize("regions", ["class", "piece"])
