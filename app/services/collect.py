@@ -150,7 +150,7 @@ def _collect_one(ctx: Context, job: Job) -> bool:
         return True
     ctx.events.publish("job", row, row.project_id)
     if result is not None and row.kind == "import_labels" and row.state == "done":
-        ctx.events.publish("regions", {"frame_id": None, "actor": "", "key": ""}, row.project_id)
+        import_results.tell(ctx, row)
     if records or result is not None:
         ctx.events.publish("project", {"id": row.project_id}, row.project_id)
     return True

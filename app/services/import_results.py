@@ -13,9 +13,10 @@ from msgspec.structs import replace
 
 from app import store as db
 from app.errors import Conflict
-from app.models import Change, ClassDef, ClassTemplate, Job, MappingRule, Region, Track, as_raw
+from app.models import Change, ClassDef, ClassTemplate, Job, MappingRule, Region, Track, as_raw, new_id
 from app.services import class_templates, history, rules
 from app.services.bulk_edits import Recorder
+from app.services.context import Context
 from tasks.import_report import ImportReport
 
 BATCH = 500
@@ -74,6 +75,15 @@ def on_imported(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
     )
 
 
+def tell(ctx: Context, job: Job) -> None:
+    """Let every page know what an import that has ended may have changed: all frames, and the rule book."""
+    args = msgspec.json.decode(job.args)
+    if args["dry_run"]:
+        return
+    ctx.events.publish("regions", {"frame_id": None, "actor": "", "key": ""}, job.project_id)
+    ctx.events.publish("template", {"id": args["class_template"]["id"], "revision": None})
+
+
 def _require_frames(cur: db.Cursor, ids: list[str]) -> None:
     if db.frames.count_of(cur, ids) != len(set(ids)):
         raise Conflict("Frames of this import were deleted meanwhile, so nothing of it was kept.")
@@ -82,7 +92,8 @@ def _require_frames(cur: db.Cursor, ids: list[str]) -> None:
 def _settle_template(cur: db.Cursor, job: Job, args: dict[str, Any], value: dict[str, Any]) -> ClassTemplate:
     """The project's class template with the new classes and the remembered mapping.
 
-    They are not part of the edit: a rule book that was changed since must not hinder undoing the regions.
+    They are an edit of the class template, apart from that of the regions: a rule book that was changed since
+    must not hinder undoing the import.
     """
     project = db.projects.get(cur, job.project_id)
     template = db.class_templates.get(cur, project.class_template_id)
@@ -103,7 +114,20 @@ def _settle_template(cur: db.Cursor, job: Job, args: dict[str, Any], value: dict
     if changed == template:
         return template
     class_templates.check(changed)
-    return db.class_templates.update(cur, changed, None)
+    after = db.class_templates.update(cur, changed, None)
+    history.record(
+        cur,
+        project_id=template.id,
+        actor=args["actor"],
+        op_id=new_id(),
+        kind="change-class-template",
+        label=template.name,
+        frame_id=None,
+        changes=[
+            Change(table="class_template", id=template.id, before=as_raw(template), after=as_raw(after))
+        ],
+    )
+    return after
 
 
 def _as_rules(report: ImportReport, mapping: dict[str, int]) -> Iterator[MappingRule]:

@@ -130,8 +130,8 @@ def submit(ctx: Context, project_id: str, wanted: NewImport, *, actor: str) -> J
         raise Refused(
             f"There is no format {wanted.format[:40]!r}. Formats: {', '.join(row.id for row in TABLE)}."
         )
-    template, chosen = ctx.store.read(lambda cur: _target(cur, project_id, wanted.asset_id))
-    added = _new_classes(template, wanted.new_classes)
+    template, chosen, highest = ctx.store.read(lambda cur: _target(cur, project_id, wanted.asset_id))
+    added = _new_classes(template, wanted.new_classes, highest + 1)
     # Several keys may share one new class.
     made = list({c.id: c for c in added.values()}.values())
     template = replace(template, classes=[*template.classes, *made])
@@ -187,7 +187,8 @@ def submit(ctx: Context, project_id: str, wanted: NewImport, *, actor: str) -> J
     )
 
 
-def _target(cur: db.Cursor, project_id: str, asset_id: str | None) -> tuple[ClassTemplate, list[Asset]]:
+def _target(cur: db.Cursor, project_id: str, asset_id: str | None) -> tuple[ClassTemplate, list[Asset], int]:
+    """The project's class template, the assets that may get regions, and the highest class id ever used."""
     project = projects.require_live(cur, project_id)
     chosen = [a for a in db.assets.of_project(cur, project_id) if a.trashed_at is None]
     if asset_id is not None:
@@ -198,13 +199,13 @@ def _target(cur: db.Cursor, project_id: str, asset_id: str | None) -> tuple[Clas
         raise Refused(
             "There is no frame yet that ground truth could belong to. Import a video or images first."
         )
-    return db.class_templates.get(cur, project.class_template_id), chosen
+    template = db.class_templates.get(cur, project.class_template_id)
+    return template, chosen, db.class_templates.highest_class_id(cur, template.id)
 
 
-def _new_classes(template: ClassTemplate, wanted: dict[str, NewClass]) -> dict[str, ClassDef]:
+def _new_classes(template: ClassTemplate, wanted: dict[str, NewClass], next_id: int) -> dict[str, ClassDef]:
     """The classes to add, by class key of the source; keys that give the same name share one class."""
     by_name: dict[str, ClassDef] = {}
-    next_id = max((c.id for c in template.classes), default=0) + 1
     priority = max((c.priority for c in template.classes), default=0) + 10
     found: dict[str, ClassDef] = {}
     for key, new in wanted.items():
