@@ -174,7 +174,7 @@ class Sheet:
             self._unsaid += 1
 
     def skip(self, what: str) -> None:
-        """An annotation of a kind that has no area ("box", "line"): counted, and left out."""
+        """An annotation of a kind that is no segmentation ("box", "line"): counted, and left out."""
         self._skipped[what] += 1
 
     def add(
@@ -212,7 +212,7 @@ class Sheet:
     def done(self) -> TruthFrame:
         if self._skipped:
             parts = ", ".join(f"{count} × {what}" for what, count in sorted(self._skipped.items()))
-            self.say(f"left out because it has no area: {parts}.")
+            self.say(f"left out because it is no segmentation: {parts}.")
         if self._unsaid:
             self.frame.problems.append(f"“{self.frame.name}”: and {self._unsaid} more of this kind.")
         return self.frame

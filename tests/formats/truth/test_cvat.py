@@ -62,7 +62,7 @@ def test_an_ellipse_has_an_area_boxes_lines_and_points_are_counted(tmp_path: Pat
     _, [frame] = read(tmp_path, {"annotations.xml": text})
     assert rows(frame.objects[0], frame) == ["......", ".####.", ".####.", "......"]
     assert frame.problems == [
-        "“s/a.jpg”: left out because it has no area: 1 × box, 1 × points, 1 × polyline."
+        "“s/a.jpg”: left out because it is no segmentation: 1 × box, 1 × points, 1 × polyline."
     ]
 
 

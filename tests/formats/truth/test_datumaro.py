@@ -33,7 +33,7 @@ def test_polygons_and_masks_are_painted_by_z_order(tmp_path: Path) -> None:
     assert (road.track, road.attributes) == ("3", {"a": "1"})
     assert rows(car, frame) == ["......", ".###..", ".###..", "......"]
     assert [reader.found(made.key).name for made in frame.objects] == ["road", "car"]
-    assert frame.problems == ["“t/a.jpg”: left out because it has no area: 1 × bbox."]
+    assert frame.problems == ["“t/a.jpg”: left out because it is no segmentation: 1 × bbox."]
 
 
 def test_frame_numbers_become_the_index_and_items_without_image_keep_their_id(tmp_path: Path) -> None:

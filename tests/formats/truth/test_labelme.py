@@ -65,7 +65,7 @@ def test_rectangles_and_circles_have_an_area_lines_and_points_have_none(tmp_path
     box, disc = frame.objects
     assert rows(box, frame)[1] == "...###."
     assert rows(disc, frame) == [".......", "..#....", ".###...", "..#....", "......."]
-    assert frame.problems == ["“a.jpg”: left out because it has no area: 1 × line, 1 × point."]
+    assert frame.problems == ["“a.jpg”: left out because it is no segmentation: 1 × line, 1 × point."]
     assert [reader.found(made.key).name for made in frame.objects] == ["box", "disc"]
 
 

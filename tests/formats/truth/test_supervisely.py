@@ -60,7 +60,7 @@ def test_a_polygon_loses_its_holes_wherever_they_lie(tmp_path: Path) -> None:
     _, [frame] = read(tmp_path, annotated(made, {**made, "geometryType": "rectangle"}))
     assert rows(frame.objects[0], frame) == ["####..", "#..#..", "#..##.", "#####."]
     assert frame.objects[0].attributes == {"parked": "true", "colour": "red"}
-    assert frame.problems == ["“ds0/a.png”: left out because it has no area: 1 × rectangle."]
+    assert frame.problems == ["“ds0/a.png”: left out because it is no segmentation: 1 × rectangle."]
 
 
 def test_bitmaps_that_lie_about_their_size_are_left_out(tmp_path: Path) -> None:

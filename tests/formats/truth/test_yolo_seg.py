@@ -74,7 +74,7 @@ def test_boxes_among_outlines_are_counted_and_boxes_alone_refused(tmp_path: Path
     box = "0 0.5 0.5 0.2 0.2\n"
     _, [frame] = read(tmp_path, {"labels/1.txt": f"{box}0 {SQUARE}\n", "1.png": picture()})
     assert len(frame.objects) == 1
-    assert frame.problems == ["“1.png”: left out because it has no area: 1 × box."]
+    assert frame.problems == ["“1.png”: left out because it is no segmentation: 1 × box."]
     with pytest.raises(Refused, match="holds boxes, no segmentation"):
         read(tmp_path, {"labels/1.txt": box, "1.png": picture()})
 
