@@ -82,7 +82,7 @@ def test(arguments: list[str]) -> int:
             print(f"— {Path(check[0]).name} {check[1] if len(check) > 1 else ''}", flush=True)
             failed = subprocess.call(check, cwd=ROOT) or failed
     # Two processes: half the suite waits for kills, browsers and jobs while the other half computes.
-    wanted = arguments or ["-n", "2", "--dist", "loadfile"]
+    wanted = arguments or ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     return subprocess.call([str(PYTHON), "-m", "pytest", *wanted], cwd=ROOT) or failed
 
 

@@ -14,7 +14,14 @@ from app.settings import Settings, load
 from app.supervisor import BACKOFF_S, Supervisor
 from tests import drawing
 
+LONGEST = ("test_kill.py", "test_main_job.py")
+"""Begun first, so that two processes end at about the same time."""
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @pytest.fixture(scope="session")
