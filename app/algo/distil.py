@@ -76,7 +76,10 @@ def depth(mask: np.ndarray) -> np.ndarray:
     x0, y0, x1, y1 = box
     padded = np.pad(mask[y0:y1, x0:x1].astype(np.uint8), 1)
     # The 5×5 mask errs by up to 7.5 px, and without the padding a full mask has no background at all.
-    out[y0:y1, x0:x1] = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    found = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    # Squares of distances between pixels are whole numbers; what OpenCV adds to them in the last bit depends
+    # on where the array lies in memory, and would decide between equally deep pixels.
+    out[y0:y1, x0:x1] = np.sqrt(np.rint(np.square(found)))
     return out
 
 

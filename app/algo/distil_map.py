@@ -17,11 +17,12 @@ from scipy.ndimage import find_objects
 
 from app.algo.compete import RegionSeeds, prepare_compete, render_points
 from app.algo.distil import MIN_ERROR, depth, reach_of
+from app.algo.exchange import ROUNDS, exchange
 from app.errors import Refused
 
 BATCH = 0.15
 """Share of the current count added at a time: smaller is no better from here on, only slower."""
-RARE = 0.15
+RARE = 0.3
 """Errors count by area / (area of their class) ** RARE: small classes are worth a little more."""
 WORKING_PIXELS = 200_000
 COARSE_SHARE = 0.75
@@ -68,12 +69,14 @@ def distil_owners(
     enough: float = 1.0,
     start: Sequence[np.ndarray] = (),
     slack: int = 0,
+    rounds: int = 0,
 ) -> Owned:
     """Distil an (H, W) int32 map of regions 1..`count` into at most `budget` points; 0 is not scored.
 
     Every region in the map gets one point at its deepest place, the largest first, while the budget lasts.
     `enough`: errors between regions that both have this IoU get no more points.
     `start`: points of each region that are tried first, moved to the deepest place within `slack` px.
+    `rounds`: how often points change places once the budget is spent (`app.algo.exchange`).
     """
     depths = np.zeros(owners.shape, np.float32)
     areas = np.zeros(count + 1)
@@ -119,7 +122,18 @@ def distil_owners(
             break
         for index, column, row in spots:
             add(index, column, row)
-    return Owned([np.array(rows, np.float64).reshape(-1, 4) for rows in chosen], winners, asked)
+    points = [np.array(rows, np.float64).reshape(-1, 4) for rows in chosen]
+    if not rounds or len(taken) < budget or len(taken) == len(first):
+        return Owned(points, winners, asked)
+
+    def spots_of(
+        drawn: np.ndarray, there: set[tuple[int, int]], room: int
+    ) -> list[tuple[int, float, float, float]]:
+        found = _largest_errors(owners, drawn, depths, worth, None, min_error, there, room)
+        return [(i, x + 0.5, y + 0.5, reach_of(float(depths[y, x]))) for i, x, y in found]
+
+    points, winners, more = exchange(owners, points, winners, worth, render, spots_of, rounds=rounds)
+    return Owned(points, winners, asked + more)
 
 
 def distil_owners_in(
@@ -134,8 +148,10 @@ def distil_owners_in(
         raise Refused("The label map and its image differ in size; import the label map of this frame.")
     render = partial(render_points, prepare_compete(image))
     scale = float(np.sqrt(WORKING_PIXELS / owners.size))
+    # Where a region may have enough points, those that are there are not moved for the sake of the others.
+    rounds = ROUNDS if enough >= 1 else 0
     if scale > 0.8:
-        return distil_owners(owners, count, render, budget=budget, enough=enough)
+        return distil_owners(owners, count, render, budget=budget, enough=enough, rounds=rounds)
     height, width = owners.shape
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
@@ -150,6 +166,7 @@ def distil_owners_in(
         partial(render_points, prepare_compete(small)),
         budget=max(1, round(COARSE_SHARE * budget)),
         enough=enough,
+        rounds=rounds,
     )
     grown = np.array([width / size[0], height / size[1], 1, 1])
     fine = distil_owners(
