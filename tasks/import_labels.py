@@ -15,9 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +44,6 @@ from tasks.import_report import (
     TargetFrame,
 )
 from tasks.import_scan import Judge, Problems, Tally, let_sizes_be_known, matcher_of, scan
-
-THREADS = max(1, min(4, os.cpu_count() or 1))
-AHEAD = 2 * THREADS
-"""Frames that are read ahead of the slowest one."""
 
 
 class FrameRecord(Struct, kw_only=True):
@@ -129,23 +123,14 @@ class _Import:
             self._problems.add(sentence)
         tally, judge = Tally(reader), Judge(matcher, args.options.match, args)
         total = reader.count
-        waiting: deque[Future[FrameRecord]] = deque()
-        with self._records.open("ab") as out, ThreadPoolExecutor(THREADS, "distil") as pool:
-            try:
-                for done, (truth, frame) in enumerate(self._frames(reader, tally, judge), 1):
-                    channel.check()
-                    if frame is not None and frame.id not in finished:
-                        waiting.append(pool.submit(self._frame, truth, frame, self._void(tally)))
-                    while len(waiting) > AHEAD or (waiting and waiting[0].done()):
-                        self._write(out, waiting.popleft().result())
-                    channel.report(done - len(waiting), max(total, done), "Turning masks into points")
-                while waiting:
-                    channel.check()
-                    self._write(out, waiting.popleft().result())
-                    channel.report(judge.counts.frames - len(waiting), judge.counts.frames)
-            except BaseException:
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        with self._records.open("ab") as out:
+            for done, (truth, frame) in enumerate(self._frames(reader, tally, judge), 1):
+                channel.check()
+                if frame is not None and frame.id not in finished:
+                    record = self._frame(truth, frame, self._void(tally))
+                    out.write(msgspec.json.encode(record) + b"\n")
+                    out.flush()
+                channel.report(done, max(total, done), "Turning masks into points")
             os.fsync(out.fileno())
         self._require_something(judge)
         judge.finish(report)
@@ -285,10 +270,6 @@ class _Import:
             author="import",
             attributes={k[:60]: v[:500] for k, v in wanted.attributes.items() if k},
         )
-
-    def _write(self, out: Any, record: FrameRecord) -> None:
-        out.write(msgspec.json.encode(record) + b"\n")
-        out.flush()
 
     def _summarise(self) -> None:
         """Read the records once more for the sums and the list of certificates, worst first."""

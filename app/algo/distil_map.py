@@ -137,7 +137,13 @@ def distil_owners(
 
 
 def distil_owners_in(
-    image: np.ndarray, owners: np.ndarray, count: int, *, budget: int, enough: float = 1.0
+    image: np.ndarray,
+    owners: np.ndarray,
+    count: int,
+    *,
+    budget: int,
+    enough: float = 1.0,
+    rounds: int = ROUNDS,
 ) -> Owned:
     """`distil_owners` with the `classic` engine; `image` (H, W, 3) uint8, `owners` (H, W) int32.
 
@@ -149,7 +155,7 @@ def distil_owners_in(
     render = partial(render_points, prepare_compete(image))
     scale = float(np.sqrt(WORKING_PIXELS / owners.size))
     # Where a region may have enough points, those that are there are not moved for the sake of the others.
-    rounds = ROUNDS if enough >= 1 else 0
+    rounds = rounds if enough >= 1 else 0
     if scale > 0.8:
         return distil_owners(owners, count, render, budget=budget, enough=enough, rounds=rounds)
     height, width = owners.shape

@@ -18,6 +18,7 @@ from app.algo.certificate import boundary_f, iou
 from app.algo.compete import PreparedFrame, RegionSeeds, prepare_compete, render_points
 from app.algo.distil import TARGET, deepest, depth
 from app.algo.distil_map import distil_owners_in
+from app.algo.exchange import ROUNDS
 from app.algo.fuse import Box, bounding_box, union_box
 from app.algo.outline import Ring, simplify_to
 from app.algo.outline_map import SharedOutlines, painted
@@ -106,7 +107,7 @@ def distil_regions(
                 add_outline(index)
     else:
         prepared = prepare_compete(image)
-        seeds = _points(image, prepared, owners, len(masks), budget, target, free)
+        seeds = _points(image, prepared, owners, len(masks), budget, target, free, outlines=with_outline)
         drawn = competing(prepared, seeds)
     void = (owners == 0) & ~free
     if shared and with_outline and target < 1:
@@ -253,6 +254,8 @@ def _points(
     budget: int,
     target: float,
     free: np.ndarray,
+    *,
+    outlines: bool,
 ) -> list[RegionSeeds]:
     """The points of each region; those of the background become negative ones of the region they hold off."""
     background = bool(free.any())
@@ -262,7 +265,13 @@ def _points(
     # A map without free area is worth the whole budget: there every point also serves a neighbour.
     enough = target if background else 1.0
     found = distil_owners_in(
-        image, owners, count + background, budget=max(budget, visible), enough=enough
+        image,
+        owners,
+        count + background,
+        budget=max(budget, visible),
+        enough=enough,
+        # An outline mends what points miss: moving them to better places would gain nothing then.
+        rounds=0 if outlines else ROUNDS,
     ).points
     own, negative = found[:count], found[count] if background else np.zeros((0, 4))
     if len(negative):
