@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
 
 from app.formats.truth.model import Reader, TruthFrame
 from tasks.channel import Channel
@@ -220,8 +219,3 @@ def read_report(path: Path) -> ImportReport | None:
         return msgspec.json.decode(path.read_bytes(), type=ImportReport)
     except (FileNotFoundError, msgspec.DecodeError):
         return None
-
-
-def same_format(args: ImportArgs, report: ImportReport) -> ImportArgs:
-    """The arguments with what the report settled, so that the import reads as the dry run did."""
-    return replace(args, format=report.format, options=replace(args.options, match=report.match))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -78,12 +77,6 @@ def _apply(cur: db.Cursor, pairs: list[tuple[Region | None, Region | None]]) -> 
     db.regions.delete_many(cur, [region.id for region in gone])
     db.regions.insert_many(cur, made)
     db.regions.update_many(cur, changed)
-
-
-def in_batches(regions: Iterable[Region]) -> Iterator[list[Region]]:
-    rest = iter(regions)
-    while batch := list(islice(rest, BATCH)):
-        yield batch
 
 
 def _change(before: Region | None, after: Region | None) -> Change:

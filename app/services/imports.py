@@ -34,7 +34,6 @@ from app.services.context import Context
 from app.services.text import clean_name
 from tasks.import_report import (
     CertificateRow,
-    FrameRow,
     ImportOptions,
     ImportReport,
     TargetFrame,
@@ -372,8 +371,3 @@ def source_mask(ctx: Context, job_id: str, region_id: str) -> dict[str, Any]:
         return found[region_id]
     except (FileNotFoundError, KeyError) as exc:
         raise NotFound("The region does not come from this import.") from exc
-
-
-def unmatched(report: ImportReport) -> list[FrameRow]:
-    """The frames of the source that need a look."""
-    return [row for row in report.frames if row.state != "matched" or row.note]

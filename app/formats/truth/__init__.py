@@ -9,15 +9,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol, cast
 
-from msgspec import Struct
-
 from app.errors import Refused
 from app.formats.truth import masks
 from app.formats.truth.files import check_kind, open_files
 from app.formats.truth.model import Files, Reader
-from app.formats.truth_table import TABLE
+from app.formats.truth_table import TABLE, FormatRow
 
-__all__ = ["FORMATS", "Format", "candidates", "detect", "open_files", "open_truth"]
+__all__ = ["FORMATS", "candidates", "detect", "load", "open_files", "open_truth"]
 
 
 class _Module(Protocol):
@@ -25,30 +23,24 @@ class _Module(Protocol):
     def open_reader(self, files: Files) -> Reader: ...
 
 
-class Format(Struct, kw_only=True, frozen=True):
-    """A format: how the user sees it named, and the module that reads it."""
-
-    id: str
-    title: str
-    module: str
-
-    def load(self) -> _Module:
-        return cast(_Module, import_module(f"app.formats.truth.{self.module}"))
-
-
-FORMATS: dict[str, Format] = {row.id: Format(id=row.id, title=row.title, module=row.module) for row in TABLE}
+FORMATS: dict[str, FormatRow] = {row.id: row for row in TABLE}
 """In the order in which they are asked."""
+
+
+def load(known: FormatRow) -> _Module:
+    """The module that reads a format."""
+    return cast(_Module, import_module(f"app.formats.truth.{known.module}"))
 
 
 def candidates(files: Files) -> list[str]:
     """The ids of all formats that say the source is theirs, the likeliest first."""
-    return [known.id for known in FORMATS.values() if known.load().matches(files)]
+    return [known.id for known in FORMATS.values() if load(known).matches(files)]
 
 
 def detect(files: Files) -> str:
     """The id of the format that a source is in. Raises Refused, listing what can be read, when it is in none."""
     for known in FORMATS.values():
-        if known.load().matches(files):
+        if load(known).matches(files):
             return known.id
     if not files.names:
         raise Refused(f"“{files.title}” holds no files.")
@@ -67,4 +59,4 @@ def open_truth(files: Files, format: str | None = None) -> Reader:
     chosen = detect(files) if format is None else format
     if chosen not in FORMATS:
         raise Refused(f"There is no format {chosen[:40]!r}; choose one of {', '.join(FORMATS)}.")
-    return FORMATS[chosen].load().open_reader(files)
+    return load(FORMATS[chosen]).open_reader(files)

@@ -15,7 +15,7 @@ from app.errors import Refused
 from app.formats.truth.files import suffix_of
 from app.formats.truth.json_source import Id, has_key, heads, item, json_names, read_json
 from app.formats.truth.model import Files, TruthFrame
-from app.formats.truth.objects import PerFileReader, Sheet
+from app.formats.truth.objects import PerFileReader
 from app.formats.truth.shapes import with_border
 
 _ENDINGS = ("_gtFine_polygons", "_gtCoarse_polygons", "_polygons")
@@ -54,10 +54,7 @@ class CityscapesReader(PerFileReader):
     def read_frame(self, name: str) -> TruthFrame:
         file = read_json(self.files, name, _File)
         shown = self._image_of(name)
-        width, height = file.img_width, file.img_height
-        if not width or not height:
-            width, height = self.measured(shown)
-        sheet = Sheet(TruthFrame(shown, int(width), int(height)))
+        sheet = self.sheet(shown, file.img_width, file.img_height)
         for number, raw in enumerate(file.objects, 1):
             try:
                 found = item(raw, _Object)

@@ -27,7 +27,7 @@ from app.formats.truth.json_source import (
     read_json,
 )
 from app.formats.truth.model import Files, TruthFrame
-from app.formats.truth.objects import ObjectReader, Sheet
+from app.formats.truth.objects import ObjectReader
 from app.formats.truth.shapes import Piece, coco_rle, pairs, polygon, union
 
 
@@ -160,11 +160,7 @@ class CocoReader(ObjectReader):
     def _frame(self, image: _Image, loaded: _Loaded) -> TruthFrame:
         name, _ = image_name(image.file_name)
         name = name or f"image {image.id}"
-        width, height = image.width, image.height
-        if not width or not height:
-            width, height = self.measured(name)
-        frame = TruthFrame(name, int(width), int(height))
-        sheet = Sheet(frame)
+        sheet = self.sheet(name, image.width, image.height)
         for position, raw in enumerate(loaded.of_image.get(image.id, ())):
             try:
                 annotation = item(raw, _Annotation)

@@ -158,10 +158,7 @@ class CvatReader(ObjectReader):
 
     def _of_video(self, index: int, shapes: list[_Shape], video: _Video) -> TruthFrame:
         name = f"frame_{index:06d}"
-        width, height = video.width, video.height
-        if not width or not height:
-            width, height = self.measured(name, index)
-        sheet = Sheet(TruthFrame(name, width, height, index))
+        sheet = self.sheet(name, video.width, video.height, index)
         self._paint(sheet, [shape for shape in shapes if shape.facts.get("outside") != "1"])
         return sheet.done()
 

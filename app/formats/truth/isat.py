@@ -86,10 +86,7 @@ class IsatReader(PerFileReader):
         file = read_json(self.files, name, _File)
         shown = image_name(file.info.name)[0].rpartition("/")[2]
         shown = folder_of(name) + shown if shown else name.rpartition(".")[0]
-        width, height = file.info.width, file.info.height
-        if not width or not height:
-            width, height = self.measured(shown)
-        sheet = Sheet(TruthFrame(shown, int(width), int(height)))
+        sheet = self.sheet(shown, file.info.width, file.info.height)
         objects: list[tuple[int, _Object]] = []
         for number, raw in enumerate(file.objects, 1):
             try:

@@ -90,10 +90,7 @@ class LabelmeReader(PerFileReader):
         stem = name.rpartition(".")[0]
         shown = image_name(file.image_path or "")[0].rpartition("/")[2]
         shown = folder_of(name) + shown if shown else stem
-        width, height = file.image_width or 0, file.image_height or 0
-        if not width or not height:
-            width, height = self.measured(shown)
-        sheet = Sheet(TruthFrame(shown, int(width), int(height)))
+        sheet = self.sheet(shown, file.image_width, file.image_height)
         for label, shapes in _grouped(file.shapes, sheet):
             first = shapes[0]
             attributes = as_text(first.flags or {})

@@ -88,6 +88,12 @@ class ObjectReader:
             found = self.size_of(name, index)
         return found or (0, 0)
 
+    def sheet(self, name: str, width: float | None, height: float | None, index: int | None = None) -> Sheet:
+        """An empty frame of the stated size, or of the size that can be found where none is stated."""
+        if not width or not height:
+            width, height = self.measured(name, index)
+        return Sheet(TruthFrame(name, int(width), int(height), index))
+
 
 class PerFileReader(ObjectReader):
     """Base of the formats with one file an image. A file that cannot be read is a frame with a problem and

@@ -18,7 +18,7 @@ from app.formats.truth.json_source import (
     read_json,
 )
 from app.formats.truth.model import Files, TruthFrame
-from app.formats.truth.objects import PerFileReader, Sheet
+from app.formats.truth.objects import PerFileReader
 from app.formats.truth.shapes import coco_rle
 
 CLASS = "object"
@@ -70,10 +70,7 @@ class Sa1bReader(PerFileReader):
         file = read_json(self.files, name, _File)
         shown = image_name(file.image.file_name)[0].rpartition("/")[2]
         shown = folder_of(name) + shown if shown else name.rpartition(".")[0]
-        width, height = file.image.width, file.image.height
-        if not width or not height:
-            width, height = self.measured(shown)
-        sheet = Sheet(TruthFrame(shown, int(width), int(height)))
+        sheet = self.sheet(shown, file.image.width, file.image.height)
         for number, raw in enumerate(file.annotations, 1):
             try:
                 found = item(raw, _Annotation)

@@ -19,7 +19,7 @@ from app.formats.truth.json_source import (
     read_json,
 )
 from app.formats.truth.model import Files, TruthFrame
-from app.formats.truth.objects import PerFileReader, Sheet
+from app.formats.truth.objects import PerFileReader
 from app.formats.truth.shapes import (
     Empty,
     Piece,
@@ -112,10 +112,7 @@ class SuperviselyReader(PerFileReader):
     def read_frame(self, name: str) -> TruthFrame:
         file = read_json(self.files, name, _File)
         shown = _image_of(name)
-        width, height = file.size.width, file.size.height
-        if not width or not height:
-            width, height = self.measured(shown)
-        sheet = Sheet(TruthFrame(shown, int(width), int(height)))
+        sheet = self.sheet(shown, file.size.width, file.size.height)
         for number, raw in enumerate(file.objects, 1):
             try:
                 found = item(raw, _Object)

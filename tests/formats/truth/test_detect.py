@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.errors import Refused
-from app.formats.truth import FORMATS, candidates, detect, open_files, open_truth
+from app.formats.truth import FORMATS, candidates, detect, load, open_files, open_truth
 from tests.pngs import jpeg, png, tree, zipped
 
 REAL = {
@@ -56,7 +56,7 @@ def test_label_maps_are_among_the_candidates_where_polygons_lie_beside_them(shar
 
 def test_every_format_of_the_table_has_its_module() -> None:
     for known in FORMATS.values():
-        module = known.load()
+        module = load(known)
         assert callable(module.matches)
         assert callable(module.open_reader)
 
