@@ -43,12 +43,13 @@ def check_classes(
 ) -> int:
     """The number that unlabelled pixels get, after making sure that the files can be read back.
 
-    `unlabelled`: 0..65535 (0..255 for palette; the grey level 0..255 for colour); None = 0, if it is free.
+    `unlabelled`: 0..65535 (0..255 for palette; the grey level 0..255 for colour); None = 0, or
+    where a class is written as that the free number that `free_value` names.
     `shared`: several classes, or a class and the unlabelled pixels, may be written alike (they merge).
     Raises Refused: values over 255 in a palette, a number out of range, two things written alike.
     """
-    chosen = DEFAULT_UNLABELLED if unlabelled is None else unlabelled
     limit = 65535 if mode == "index" else 255
+    chosen = _default(classes, mode, limit) if unlabelled is None else unlabelled
     if not 0 <= chosen <= limit:
         raise Refused(f"Unlabelled pixels cannot be written as {chosen}; choose a number from 0 to {limit}.")
     if mode == "palette":
@@ -61,6 +62,22 @@ def check_classes(
     if not shared:
         _check_distinct(classes, mode, chosen)
     return chosen
+
+
+def _default(classes: Sequence[ClassDef], mode: Mode, limit: int) -> int:
+    if mode == "colour":
+        taken = any(c.colour == "#000000" for c in classes)
+    else:
+        taken = any(c.exported_value == DEFAULT_UNLABELLED for c in classes)
+    free = free_value(classes, mode) if taken else DEFAULT_UNLABELLED
+    return free if free <= limit else DEFAULT_UNLABELLED
+
+
+def unlabelled_note(asked: int | None, chosen: int) -> list[str]:
+    """What to say where the number for unlabelled pixels is neither the usual one nor asked for."""
+    if asked is not None or chosen == DEFAULT_UNLABELLED:
+        return []
+    return [f"A class is written as {DEFAULT_UNLABELLED}, so unlabelled pixels are written as {chosen}."]
 
 
 def _check_distinct(classes: Sequence[ClassDef], mode: Mode, unlabelled: int) -> None:

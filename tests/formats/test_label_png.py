@@ -89,9 +89,15 @@ def test_equal_label_maps_give_equal_bytes() -> None:
         assert first == label_png.encode(label_map.copy(), [ROAD, CAR], mode=mode, unlabelled=0)
 
 
-def test_class_of_value_0_forces_a_choice_for_unlabelled_pixels() -> None:
+def test_class_of_value_0_leaves_another_number_to_unlabelled_pixels() -> None:
     with pytest.raises(Refused, match=r"“sky” is written as 0.*such as 255"):
-        label_png.check_classes([ROAD, SKY], "index", None)
+        label_png.check_classes([ROAD, SKY], "index", 0)
+    assert label_png.check_classes([ROAD, SKY], "index", None) == 255
+    assert label_png.check_classes([ROAD, SKY], "palette", None) == 255
+    assert label_png.unlabelled_note(None, 255) == [
+        "A class is written as 0, so unlabelled pixels are written as 255."
+    ]
+    assert label_png.unlabelled_note(255, 255) == label_png.unlabelled_note(None, 0) == []
     assert label_png.check_classes([ROAD, SKY], "index", 255) == 255
     assert label_png.check_classes([ROAD, CAR], "index", None) == 0
 

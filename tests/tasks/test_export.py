@@ -243,8 +243,17 @@ def test_frames_keep_the_names_of_their_files_and_equal_ones_are_numbered(world:
 def test_class_written_like_unlabelled_pixels_stops_the_export_before_any_work(tmp_path: Path) -> None:
     world = World(tmp_path / "data", classes=[CLASSES[0], msgspec.structs.replace(CLASSES[1], value=0)])
     with pytest.raises(Refused, match="“bar” is written as 0"):
-        world.export("index-png")
+        world.export("index-png", unlabelled_value=0)
     assert world.export("index-png", unlabelled_value=255)[1]["frames"] == 2
+
+
+@pytest.mark.parametrize("format", ["palette-png", "voc", "cityscapes", "davis"])
+def test_a_class_of_value_0_gives_unlabelled_pixels_a_free_number_and_says_so(
+    tmp_path: Path, format: str
+) -> None:
+    world = World(tmp_path / "data", classes=[CLASSES[0], msgspec.structs.replace(CLASSES[1], value=0)])
+    result = world.export(format, objects="class")[1]
+    assert "A class is written as 0, so unlabelled pixels are written as 255." in result["notes"]
 
 
 def test_nothing_to_export_is_said(world: World) -> None:

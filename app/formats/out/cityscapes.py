@@ -35,6 +35,7 @@ class Cityscapes:
         self._unlabelled = label_png.check_classes(
             plan.classes, "palette", plan.options.unlabelled_value, shared=self._shared
         )
+        self.notes += label_png.unlabelled_note(plan.options.unlabelled_value, self._unlabelled)
         values = {c.id: c.exported_value for c in plan.classes}
         large = [c.name for c in plan.classes if values[c.id] > _MAX_VALUE]
         if plan.objects == "region" and large:

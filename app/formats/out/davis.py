@@ -30,7 +30,10 @@ class Davis:
         self._unlabelled = plan.options.unlabelled_value or 0
         self._sequences: dict[str, dict[Key, int]] = {}
         if self._by_class:
-            label_png.check_classes(plan.classes, "palette", self._unlabelled, shared=self._shared)
+            self._unlabelled = label_png.check_classes(
+                plan.classes, "palette", plan.options.unlabelled_value, shared=self._shared
+            )
+            self.notes += label_png.unlabelled_note(plan.options.unlabelled_value, self._unlabelled)
         loose = False
         for sequence, regions in plan.survey():
             numbers = self._sequences.setdefault(sequence, {})

@@ -10,13 +10,13 @@ _MODES: dict[str, label_png.Mode] = {"palette-png": "palette", "index-png": "ind
 
 class LabelMaps:
     def __init__(self, plan: Plan) -> None:
-        self.notes: list[str] = []
         self._plan = plan
         self._mode: label_png.Mode = _MODES[plan.format]
         self._shared = plan.options.shared_values
         self._unlabelled = label_png.check_classes(
             plan.classes, self._mode, plan.options.unlabelled_value, shared=self._shared
         )
+        self.notes = label_png.unlabelled_note(plan.options.unlabelled_value, self._unlabelled)
 
     def frame_files(self, frame: FrameOut) -> Files:
         return {

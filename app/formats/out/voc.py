@@ -26,12 +26,12 @@ _VOID = 255
 
 class Voc:
     def __init__(self, plan: Plan) -> None:
-        self.notes: list[str] = []
         self._plan = plan
         self._shared = plan.options.shared_values
         self._unlabelled = label_png.check_classes(
             plan.classes, "palette", plan.options.unlabelled_value, shared=self._shared
         )
+        self.notes = label_png.unlabelled_note(plan.options.unlabelled_value, self._unlabelled)
         self._background = voc_colour_map()[self._unlabelled] if self._unlabelled == _VOID else (0, 0, 0)
         self._check_colours()
 
