@@ -22,7 +22,6 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 LOCKS = {"base": ROOT / ".lock" / "base.txt", "dev": ROOT / ".lock" / "dev.txt"}
-TORCH = "torch==2.13.0"
 SYSTEM = {"chromium": "chromium", "ffmpeg": "ffmpeg", "node": "nodejs"}
 """Programs that the whole test suite uses → the Debian package that brings each."""
 
@@ -55,8 +54,6 @@ def set_up(level: str) -> None:
         _make_venv()
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-compile"]
     _run([*pip, "--require-hashes", "--requirement", str(LOCKS[level])])
-    if level == "dev":
-        _run([*pip, TORCH])
     _run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
     stamp.write_text(wanted)
     print(f"Ready after {time.monotonic() - started:.0f} s.", flush=True)

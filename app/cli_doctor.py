@@ -122,7 +122,7 @@ def _program(name: str, use: str) -> Finding:
 
 
 def _engines(settings: Settings) -> list[Finding]:
-    from app.worker.engines import infos
+    from app.worker import weights
 
     return [
         Finding(
@@ -131,5 +131,5 @@ def _engines(settings: Settings) -> list[Finding]:
             sentence=_("can {can}").format(can=", ".join(info.can)) if info.available else info.reason,
             needed=info.id == settings.engine,
         )
-        for info in infos(fake=settings.fake_engine)
+        for info in weights.infos(settings.data, fake=settings.fake_engine)
     ]

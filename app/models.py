@@ -23,7 +23,9 @@ ProjectStatus = Literal["pending", "wip", "complete"]
 FrameState = Literal["todo", "done", "approved"]
 AssetState = Literal["waiting", "extracting", "ready", "partial", "failed", "cancelled"]
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
-JobKind = Literal["extract", "export", "probe", "import_bundle", "import_labels", "what_if"]
+JobKind = Literal[
+    "extract", "export", "probe", "import_bundle", "import_labels", "what_if", "track", "find", "auto_label"
+]
 SourceKind = Literal["video", "images", "zip"]
 
 

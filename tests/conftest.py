@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +21,7 @@ from tests import drawing
 LONGEST = ("test_kill.py", "test_main_job.py")
 """Begun first, so that two processes end at about the same time."""
 
+ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -86,6 +91,33 @@ class Server:
 
 
 MakeServer = Callable[..., Server]
+TinyWeights = Callable[[str], Path]
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> TinyWeights:
+    """Saves random weights of a tiny model (sam3, sam2, deeplabv3), once for all test processes.
+
+    In a process of its own, for importing torch takes long. They prove plumbing, never accuracy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "tiny-weights"
+
+    def make(name: str) -> Path:
+        folder.mkdir(exist_ok=True)
+        path = folder / name
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                part = folder / f"{name}.part"
+                command = [sys.executable, "-m", "tests.tiny", name, str(part)]
+                env = {**os.environ, "OMP_NUM_THREADS": "1"}
+                done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+                assert done.returncode == 0, done.stderr
+                part.rename(path)
+        return path
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +125,9 @@ def make_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeServer
     """Starts real servers on ephemeral ports; all of them end with the session."""
     running: list[Server] = []
 
-    def make(data: Path | None = None, *, backoff: tuple[float, float] = BACKOFF_S, **settings: Any) -> Server:
+    def make(
+        data: Path | None = None, *, backoff: tuple[float, float] = BACKOFF_S, **settings: Any
+    ) -> Server:
         chosen = load(
             None,
             data=data or tmp_path_factory.mktemp("data"),

@@ -1,6 +1,6 @@
 """Makes the README's picture: a drawn video, labelled over the API, in the real workspace.
 
-    .venv/bin/python -m tests.screenshot
+.venv/bin/python -m tests.screenshot
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from app.errors import Refused
 from app.models import Asset, ClassTemplate, Frame, Job, Project, Region, Track, new_id
 from app.services import class_templates, jobs, uploads
 from app.services.context import Context
-from app.worker.engines import TABLE
+from app.worker.registry import TABLE
 
 FALLBACK_ENGINE = "classic"
 """For bundles from a server that had an engine which this one lacks."""

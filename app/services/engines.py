@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from app.services.context import Context
-from app.worker.engines import infos
+from app.worker import weights
 from app.worker.protocol import EngineInfo
 
 
 def listing(ctx: Context) -> list[EngineInfo]:
-    return infos(fake=ctx.settings.fake_engine)
+    return weights.infos(ctx.settings.data, fake=ctx.settings.fake_engine)

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from app.worker import engines, loop
+from app.worker import loop, registry
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
         options.data,
         authkey,
         cache_mb=options.cache_mb,
-        fake=engines.fake_wanted(),
+        fake=registry.fake_wanted(),
         lifeline=not options.no_lifeline,
     )
     return 0

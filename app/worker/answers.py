@@ -6,6 +6,7 @@ serve a click or stop a cancelled request.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
@@ -23,45 +24,46 @@ from app.algo.outline import rasterise
 from app.algo.what_if import layers_of
 from app.errors import NotFound, Refused
 from app.formats import label_png
-from app.models import Certificate, Geometry, quantise
-from app.worker import engines, inspecting, protocol
+from app.models import Certificate, quantise
+from app.worker import engines, inspecting, memory, protocol, registry, weights
 from app.worker.caches import ByteLru, Proposal
-from app.worker.engines import Engine, Prompt
-from app.worker.protocol import FrameRef, Message, RegionSpec
+from app.worker.drawing import Drawer, Drawn, prompt_of
+from app.worker.engines import Ask, Candidate, Prompt, Purpose
+from app.worker.protocol import FrameRef, Message
 from app.worker.refine import Window, to_region
+from app.worker.residents import Residents
+from app.worker.streams import Streams
 
 Steps = Generator[Message | None, None, Any]
-Drawn = protocol.Render | protocol.LabelPng | protocol.Inspect | protocol.WhatIf
-"""Requests that need the masks of a frame's regions."""
+WORDS = {"track": "track", "find": "look for text in a video", "label": "label whole frames"}
 
 PROPOSAL_BYTES = 64 << 20
 MAP_BYTES = 64 << 20
-MASK_BYTES = 96 << 20
-LOAD_S = 120.0
+LOAD_S = 300.0
 """The watchdog's patience while an engine loads."""
 DISTIL_S = 30.0
-MAX_CANDIDATES = 3
-SEGMENT, RENDER = "segment", "render"
-"""What a frame is prepared for."""
+MAX_CANDIDATES = {"alternatives": 3, "instances": 200}
 
 
 class Answers:
-    """The handlers and what they remember. One working thread calls it; `loaded` and `cache_bytes` any
-    thread.
-    """
+    """The handlers and what they remember. One working thread calls it; `status` and `add_anchor` any thread."""
 
-    def __init__(self, data: Path, *, cache_bytes: int, fake: bool = False) -> None:
+    def __init__(self, data: Path, *, cache_bytes: int, memory_bytes: int = 0, fake: bool = False) -> None:
         self._data = data
         self._fake = fake
-        self._engines: dict[str, Engine] = {}
-        self._prepared: ByteLru[tuple[str, str, str], Any] = ByteLru(
-            cache_bytes, lambda found: int(found.nbytes)
+        self.residents = Residents(
+            lambda name: engines.load(name, data, weights=weights.found(data, name), fake=fake),
+            lambda name: registry.entry_of(name, fake=fake).info.needs_mb,
+            self.read,
+            cache_bytes=cache_bytes,
+            memory_bytes=memory_bytes,
         )
+        self._drawer = Drawer(self.residents)
+        self._streams = Streams(data, self.residents, self._drawer, self.read)
         self._proposals: ByteLru[str, Proposal] = ByteLru(PROPOSAL_BYTES, lambda found: found.nbytes)
         self._maps: ByteLru[bytes, protocol.Rendered] = ByteLru(
             MAP_BYTES, lambda found: len(found.body) + 500
         )
-        self._masks: ByteLru[bytes, list[render.Crop]] = ByteLru(MASK_BYTES, inspecting.bytes_of)
         self._handlers: dict[type[Message], Callable[[Any, Callable[[], None]], Steps]] = {
             protocol.Predict: self._predict,
             protocol.Accept: self._accept,
@@ -69,45 +71,61 @@ class Answers:
             protocol.LabelPng: self._label_png,
             protocol.Inspect: self._inspect,
             protocol.WhatIf: self._what_if,
+            protocol.Track: self._stream,
+            protocol.Find: self._stream,
+            protocol.Label: self._stream,
+            protocol.LoadEngine: self._load_engine,
+            protocol.UnloadEngine: self._unload_engine,
+            protocol.Forget: self._forget,
         }
 
     def answer(self, request: Message, check: Callable[[], None]) -> Steps:
         """The steps of one request. `check` raises Cancelled when the request is not wanted any more."""
-        handler = self._handlers.get(type(request), self._stream)
-        return handler(request, check)
+        return self._handlers[type(request)](request, check)
 
     def warm(self, frame: FrameRef, engine_id: str, protect: Sequence[tuple[FrameRef, str]]) -> None:
         """Prepare a frame, unless that would cost one of `protect` its place."""
-        engine = self._engine(engine_id)
-        key = (engine_id, frame.hash, SEGMENT)
-        if self._prepared.get(key) is None:
-            others = {(name, found.hash, SEGMENT) for found, name in protect} - {key}
-            self._prepared.put(key, self._prepare(engine, frame, SEGMENT), protect=others)
+        self.residents.get(engine_id)
+        if self.residents.at_hand(engine_id, frame, "segment") is None:
+            self.residents.prepare(engine_id, frame, "segment", protect)
 
-    def loaded(self) -> list[str]:
-        return list(self._engines)
+    def add_anchor(self, message: protocol.AddAnchor) -> None:
+        self._streams.add(message)
 
-    def cache_bytes(self) -> int:
-        return self._prepared.bytes + self._proposals.bytes + self._maps.bytes + self._masks.bytes
+    def status(self, request: int, queued: int) -> protocol.Pong:
+        residents = self.residents.listing()
+        device = residents[-1].device if residents else "cpu"
+        return protocol.Pong(
+            request=request,
+            pid=os.getpid(),
+            engines=[resident.engine for resident in residents],
+            cache_bytes=self.residents.frames.bytes
+            + self._proposals.bytes
+            + self._maps.bytes
+            + self._drawer.bytes,
+            queued=queued,
+            residents=residents,
+            failed=dict(self.residents.failed),
+            free_bytes=memory.free_bytes(device),
+        )
 
-    def free(self) -> None:
-        """Give back what can be computed again (after running out of memory)."""
-        self._prepared.clear()
+    def relieve(self, request: Message, attempt: int) -> bool:
+        """Make memory free after `request` ran out of it; False where nothing is left to try."""
         self._maps.clear()
-        self._masks.clear()
+        self._drawer.clear()
+        return self.residents.relieve(getattr(request, "engine", ""), attempt)
 
     # ── handlers ──────────────────────────────────────────────────────────────────────────────────
 
     def _predict(self, request: protocol.Predict, check: Callable[[], None]) -> Steps:
         started = time.perf_counter()
-        protocol.check_prompts(request.geometry, request.frame)
-        engine = yield from self._ready(request.engine, request.frame)
-        masks = self._segment(engine, request)
+        protocol.check_prompts(request.geometry, request.frame, request.exemplars)
+        engine, answer = yield from self._segmented(request)
         check()
         found = [
-            (proposal, score)
-            for mask, score in masks[:MAX_CANDIDATES]
-            if (proposal := Proposal.of(mask, request.frame.hash, request.engine)) is not None
+            (proposal, float(one.score))
+            for one in answer.candidates[: MAX_CANDIDATES[answer.kind]]
+            if (proposal := Proposal.of(one.mask, request.frame.hash, request.engine, one.memory)) is not None
         ]
         for proposal, _ in found:
             self._proposals.put(proposal.id, proposal)
@@ -116,6 +134,8 @@ class Answers:
             engine=request.engine,
             weights=engine.weights,
             ms=(time.perf_counter() - started) * 1000,
+            kind=answer.kind,
+            presence=answer.presence,
             candidates=[
                 protocol.ProposedMask(
                     id=p.id,
@@ -142,32 +162,35 @@ class Answers:
             )
         else:
             protocol.check_prompts(geometry, request.frame)
-            engine = yield from self._ready(request.engine, request.frame)
             kept = self._proposals.get(request.proposal) if request.proposal else None
             if kept is not None and (kept.frame, kept.shape) == (request.frame.hash, shape):
                 mask = kept.mask()
             else:
-                masks = self._segment(engine, request)
-                if not masks or not masks[0][0].any():
+                _, answer = yield from self._segmented(request)
+                if not answer.candidates or not answer.candidates[0].mask.any():
                     raise Refused("The engine finds no object at these points; move one or add another.")
-                mask = masks[0][0]
+                mask = answer.candidates[0].mask
+            engine = yield from self._ready(request.engine, request.frame, "render")
             yield protocol.Working(allow_s=DISTIL_S)
-            others = [prompt_of(region.geometry) for region in request.regions]
-            outlines = [render.outlined(region.geometry, shape) for region in request.regions]
-            prepared = self._prepared_of(engine, request.engine, request.frame, RENDER)
+            rivals = request.regions if engine.competes else []
+            others = [prompt_of(region.geometry) for region in rivals]
+            outlines = [render.outlined(region.geometry, shape) for region in rivals]
+            prepared = self.residents.prepared(request.engine, request.frame, "render")
 
             def draw(points: np.ndarray) -> np.ndarray:
                 check()
                 prompts = [*others, Prompt(points, geometry.box, geometry.text)]
                 crops = engine.render(prepared, shape, prompts)
-                return render.settle(crops, [*outlines, None], shape, prompts)[-1].full(shape)
+                if engine.competes:
+                    crops = render.settle(crops, [*outlines, None], shape, prompts)
+                return crops[-1].full(shape)
 
             def draw_in(box: Box, there: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray] | None:
                 part = engine.window(prepared, box, there)
                 if part is None:
                     return None
                 into = Window(box, there)
-                rivals = [
+                near = [
                     replace(other, points=into.there(other.points), box=into.prompt_box(other.box))
                     for other in others
                 ]
@@ -175,7 +198,7 @@ class Answers:
                 def draw_there(points: np.ndarray) -> np.ndarray:
                     check()
                     prompt = Prompt(points, into.prompt_box(geometry.box), geometry.text)
-                    return engine.render(part, there, [*rivals, prompt])[-1].full(there)
+                    return engine.render(part, there, [*near, prompt])[-1].full(there)
 
                 return draw_there
 
@@ -228,65 +251,88 @@ class Answers:
         winners = np.frombuffer(rendered.body, dtype).reshape(request.frame.shape)
         table = np.array([0, *(region.class_id for region in request.regions)], np.uint16)
         png = label_png.encode(np.take(table, winners), request.classes, mode=mode, unlabelled=unlabelled)
-        yield protocol.LabelPngMade(request=request.request, png=png)
+        yield protocol.LabelPngMade(request=request.request, png=png, substituted=rendered.substituted)
 
     def _inspect(self, request: protocol.Inspect, check: Callable[[], None]) -> Steps:
         yield from self._needed(request)
         check()
-        yield inspecting.inspected(request, self._masks_of(request))
+        yield inspecting.inspected(request, self._masks_of(request)[0])
 
     def _what_if(self, request: protocol.WhatIf, check: Callable[[], None]) -> Steps:
         yield from self._needed(request)
         check()
-        yield inspecting.repriced(request, self._masks_of(request))
+        yield inspecting.repriced(request, self._masks_of(request)[0])
 
-    def _stream(self, request: Message, check: Callable[[], None]) -> Steps:
-        """Requests of engines that answer by a stream (tracking, matting)."""
-        engine_id = getattr(request, "engine", "")
-        engine = yield from self._loaded(engine_id)
-        if not isinstance(request, engine.accepts):
-            raise Refused(f"The engine {engine_id} cannot do that.")
-        for reply in engine.run(request, lambda frame: self._prepared_of(engine, engine_id, frame, SEGMENT)):
+    def _stream(self, request: protocol.Stream, check: Callable[[], None]) -> Steps:
+        ability = {protocol.Track: "track", protocol.Find: "find", protocol.Label: "label"}[type(request)]
+        if ability not in registry.entry_of(request.engine, fake=self._fake).info.can:
+            raise Refused(f"The engine {request.engine} cannot {WORDS[ability]}.")
+        engine = yield from self._loaded(request.engine)
+        yield protocol.Working(allow_s=engine.prepare_s)
+        answer = {
+            protocol.Track: self._streams.track,
+            protocol.Find: self._streams.find,
+            protocol.Label: self._streams.label,
+        }
+        for step in answer[type(request)](request):  # pyright: ignore[reportArgumentType]
             check()
-            yield reply
+            # A frame that is not prepared yet may take long.
+            yield step if step is not None else protocol.Working(allow_s=engine.prepare_s)
+
+    def _load_engine(self, request: protocol.LoadEngine, check: Callable[[], None]) -> Steps:
+        engine = yield from self._loaded(request.engine)
+        yield protocol.EngineLoaded(
+            request=request.request,
+            engine=request.engine,
+            device=engine.device,
+            weights=engine.weights,
+            bytes=engine.nbytes(),
+            classes=list(engine.classes),
+        )
+
+    def _unload_engine(self, request: protocol.UnloadEngine, check: Callable[[], None]) -> Steps:
+        yield None
+        self.residents.unload(request.engine)
+        yield self.status(request.request, 0)
+
+    def _forget(self, request: protocol.Forget, check: Callable[[], None]) -> Steps:
+        self.residents.frames.drop()
+        memory.give_back()
+        yield None
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _segment(
-        self, engine: Engine, request: protocol.Predict | protocol.Accept
-    ) -> list[tuple[np.ndarray, float]]:
-        prepared = self._prepared_of(engine, request.engine, request.frame, SEGMENT)
-        previous = None
-        if isinstance(request, protocol.Predict) and request.previous:
-            kept = self._proposals.get(request.previous)
-            if kept is not None and (kept.frame, kept.shape) == (request.frame.hash, request.frame.shape):
-                previous = kept.mask()
-        others = [prompt_of(region.geometry) for region in request.regions]
+    def _segmented(self, request: protocol.Predict | protocol.Accept) -> Steps:
+        """Returns the engine and its answer."""
         prompt = prompt_of(request.geometry)
-        self._require(request.engine, prompt)
-        found = engine.segment(prepared, request.frame.shape, prompt, others, previous)
-        return [(candidate.mask, float(candidate.score)) for candidate in found]
+        exemplars: list[tuple[float, float, float, float, bool]] = []
+        previous = None
+        if isinstance(request, protocol.Predict):
+            exemplars = [(*one.box, one.positive) for one in request.exemplars]
+            kept = self._proposals.get(request.previous) if request.previous else None
+            same = kept is not None and kept.engine == request.engine
+            if (
+                kept is not None
+                and same
+                and (kept.frame, kept.shape) == (request.frame.hash, request.frame.shape)
+            ):
+                previous = Candidate(kept.mask(), 0.0, kept.memory)
+        self._require(request.engine, prompt, bool(exemplars))
+        ask = Ask(
+            request.frame.shape, prompt, [prompt_of(r.geometry) for r in request.regions], previous, exemplars
+        )
+        purpose: Purpose = "text" if ask.whole_frame else "segment"
+        engine = yield from self._ready(request.engine, request.frame, purpose)
+        prepared = self.residents.prepared(request.engine, request.frame, purpose)
+        return engine, engine.segment(prepared, ask)
 
-    def _masks_of(self, request: Drawn) -> list[render.Crop]:
-        """The regions' masks before priorities are looked at, kept for the inspector."""
-        key = mask_key(request)
-        kept = self._masks.get(key)
-        if kept is not None:
-            return kept
-        shape = request.frame.shape
-
-        def draw(drawn: Sequence[RegionSpec]) -> list[render.Crop]:
-            engine = self._engine(request.engine)
-            prepared = self._prepared_of(engine, request.engine, request.frame, RENDER)
-            return engine.render(prepared, shape, [prompt_of(region.geometry) for region in drawn])
-
-        crops = render.region_masks(draw, shape, request.regions)
-        self._masks.put(key, crops)
-        return crops
+    def _masks_of(self, request: Drawn) -> tuple[list[render.Crop], str]:
+        return self._drawer.masks(request.frame, request.regions, request.engine)
 
     def _winners(self, request: protocol.Render | protocol.LabelPng) -> protocol.Rendered:
         regions = request.regions
-        winners = fuse_regions(layers_of(regions, self._masks_of(request)), request.frame.shape)
+        crops, substituted = self._masks_of(request)
+        winners = fuse_regions(layers_of(regions, crops), request.frame.shape)
         areas = np.bincount(winners.ravel(), minlength=len(regions) + 1)[1:]
         small = len(regions) < 256
         return protocol.Rendered(
@@ -295,50 +341,37 @@ class Answers:
             height=request.frame.height,
             body=winners.astype("u1" if small else "<u2").tobytes(),
             areas=areas.tolist(),
+            substituted=substituted,
         )
 
     def _needed(self, request: Drawn) -> Steps:
         """Load and prepare only where some region is not drawn by its outline."""
-        outlined = all(region.geometry.outline for region in request.regions)
-        if not outlined and mask_key(request) not in self._masks:
-            yield from self._ready(request.engine, request.frame, RENDER)
+        if self._drawer.needs(request):
+            yield from self._ready(request.engine, request.frame, "render")
 
-    def _require(self, engine_id: str, prompt: Prompt) -> None:
-        can = engines.entry_of(engine_id, fake=self._fake).info.can
+    def _require(self, engine_id: str, prompt: Prompt, exemplars: bool) -> None:
+        can = registry.entry_of(engine_id, fake=self._fake).info.can
+        if not ("points" in can or "text" in can):
+            raise Refused(f"The engine {engine_id} labels whole frames; choose another for prompts.")
         if prompt.text and "text" not in can:
             raise Refused(f"The engine {engine_id} does not understand text; place points instead.")
+        if exemplars and "exemplars" not in can:
+            raise Refused(f"The engine {engine_id} does not understand exemplars; place points instead.")
 
     def _loaded(self, engine_id: str) -> Steps:
-        if engine_id not in self._engines:
-            engines.entry_of(engine_id, fake=self._fake)
+        if engine_id not in self.residents:
+            registry.entry_of(engine_id, fake=self._fake)
             yield protocol.Working(allow_s=LOAD_S)
-        return self._engine(engine_id)
+        return self.residents.get(engine_id)
 
-    def _ready(self, engine_id: str, frame: FrameRef, purpose: str = SEGMENT) -> Steps:
+    def _ready(self, engine_id: str, frame: FrameRef, purpose: Purpose = "segment") -> Steps:
         """Load the engine and prepare the frame, saying so where it takes time. Returns the engine."""
         engine = yield from self._loaded(engine_id)
-        if (engine_id, frame.hash, purpose) not in self._prepared:
+        if self.residents.at_hand(engine_id, frame, purpose) is None:
             yield protocol.Working(allow_s=engine.prepare_s)
-            self._prepared_of(engine, engine_id, frame, purpose)
+            self.residents.prepare(engine_id, frame, purpose)
         yield None
         return engine
-
-    def _engine(self, engine_id: str) -> Engine:
-        if engine_id not in self._engines:
-            self._engines[engine_id] = engines.load(engine_id, self._data, fake=self._fake)
-        return self._engines[engine_id]
-
-    def _prepared_of(self, engine: Engine, engine_id: str, frame: FrameRef, purpose: str) -> Any:
-        key = (engine_id, frame.hash, purpose)
-        found = self._prepared.get(key)
-        if found is None:
-            found = self._prepare(engine, frame, purpose)
-            self._prepared.put(key, found)
-        return found
-
-    def _prepare(self, engine: Engine, frame: FrameRef, purpose: str) -> Any:
-        image = self.read(frame) if engine.reads_frames else None
-        return engine.prepare(image) if purpose == SEGMENT else engine.prepare_render(image)
 
     def read(self, frame: FrameRef) -> np.ndarray:
         """The frame's pixels, (H, W, 3) uint8 RGB. Raises NotFound, or Refused where they do not fit the
@@ -361,14 +394,3 @@ class Answers:
                 f"not {frame.width}×{frame.height} px; import the asset again."
             )
         return image
-
-
-def prompt_of(geometry: Geometry) -> Prompt:
-    points = np.array([(p.x, p.y, p.label, p.r) for p in geometry.points], np.float64).reshape(-1, 4)
-    return Prompt(points, geometry.box, geometry.text)
-
-
-def mask_key(request: Drawn) -> bytes:
-    """What decides the masks of a request: priorities and classes have no part in it."""
-    geometries = [region.geometry for region in request.regions]
-    return msgspec.msgpack.encode((request.frame.hash, request.engine, geometries))

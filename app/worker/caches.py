@@ -6,7 +6,7 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -54,11 +54,21 @@ class ByteLru(Generic[K, V]):
                 return False
         self._entries[key] = value
         self.bytes += size
-        for victim in [k for k in self._entries if k != key and k not in protect]:
+        self.trim(protect={key, *protect})
+        return True
+
+    def trim(self, *, protect: Collection[K] = ()) -> None:
+        """Evict until the bytes are within the limit; the newest entry and those of `protect` stay."""
+        newest = next(reversed(self._entries), None)
+        for victim in [k for k in self._entries if k != newest and k not in protect]:
             if self.bytes <= self.limit:
                 break
             self.bytes -= self._size(self._entries.pop(victim))
-        return True
+
+    def drop(self, wanted: Callable[[K], bool]) -> None:
+        """Forget the entries whose key is `wanted`."""
+        for key in [k for k in self._entries if wanted(k)]:
+            self.bytes -= self._size(self._entries.pop(key))
 
     def clear(self) -> None:
         self._entries.clear()
@@ -79,9 +89,11 @@ class Proposal:
     h: int
     area: int
     bits: bytes
+    memory: Any = None
+    """What the engine wants back when the mask is corrected."""
 
     @classmethod
-    def of(cls, mask: np.ndarray, frame: str, engine: str) -> Proposal | None:
+    def of(cls, mask: np.ndarray, frame: str, engine: str, memory: Any = None) -> Proposal | None:
         """Pack an (H, W) bool mask; None where it is empty."""
         box = bounding_box(mask)
         if box is None:
@@ -91,11 +103,11 @@ class Proposal:
         bits = np.packbits(crop, axis=1).tobytes()
         shape = (int(mask.shape[0]), int(mask.shape[1]))
         area = int(np.count_nonzero(crop))
-        return cls(secrets.token_hex(12), frame, shape, engine, x0, y0, x1 - x0, y1 - y0, area, bits)
+        return cls(secrets.token_hex(12), frame, shape, engine, x0, y0, x1 - x0, y1 - y0, area, bits, memory)
 
     @property
     def nbytes(self) -> int:
-        return len(self.bits) + 200
+        return len(self.bits) + 200 + int(getattr(self.memory, "nbytes", 0))
 
     def mask(self) -> np.ndarray:
         """The (H, W) bool mask."""

@@ -15,14 +15,15 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from pathlib import Path
-from typing import Any, Literal
+from queue import SimpleQueue
+from typing import Any, Literal, Self, cast
 
 import msgspec
 from msgspec import Struct
@@ -48,6 +49,44 @@ class WorkerState(Struct):
     reason: str = ""
 
 
+class Interrupted(Unavailable):
+    """The worker went away in the middle of a stream: what arrived is good, the rest must be asked for anew."""
+
+
+class Stream:
+    """The replies of a request that is answered by many, in order; ends with the worker's `Ended`.
+
+    Iterating raises the PointillistError that the worker answered, or Interrupted. `close` stops the work.
+    """
+
+    def __init__(self, number: int, future: Future[Reply]) -> None:
+        self.number = number
+        """What `AddAnchor.track` refers to."""
+        self._future = future
+        self._replies: SimpleQueue[Reply | None] = SimpleQueue()
+        future.add_done_callback(lambda _: self._replies.put(None))
+
+    def put(self, reply: Reply) -> None:
+        self._replies.put(reply)
+
+    def __iter__(self) -> Iterator[Reply]:
+        while (reply := self._replies.get()) is not None:
+            yield reply
+        if self._future.cancelled():
+            return
+        self._future.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if not self._future.done():
+            self._future.cancel()
+
+
 @dataclass(eq=False)
 class Waiting:
     message: Message
@@ -55,6 +94,7 @@ class Waiting:
     since: float
     """When it was last sent, or submitted where it could not be sent yet."""
     attempts: int = 0
+    stream: Stream | None = None
 
 
 class WorkerClient:
@@ -125,21 +165,36 @@ class WorkerClient:
         """Ask; the future holds the reply or a PointillistError. Cancelling it stops the work in the
         worker.
         """
+        return self._submit(message, None)[0]
+
+    def stream(self, message: protocol.Stream) -> Stream:
+        """Ask for what is answered by many replies."""
+        return cast(Stream, self._submit(message, Stream)[1])
+
+    def tell(self, message: protocol.AddAnchor | protocol.Forget) -> None:
+        """Say what is not answered; lost where the worker is away."""
+        with self._lock:
+            connection = self._connection
+        if connection is not None:
+            self._send(connection, message)
+
+    def _submit(self, message: Message, kind: type[Stream] | None) -> tuple[Future[Reply], Stream | None]:
         future: Future[Reply] = Future()
         with self._lock:
-            if self._closed.is_set():
-                _fail(future, Unavailable("The server is stopping."))
-                return future
             self._last += 1
             number = self._last
-            entry = Waiting(msgspec.structs.replace(message, request=number), future, time.monotonic())
-            self._waiting[number] = entry
+            stream = None if kind is None else kind(number, future)
+            if self._closed.is_set():
+                _fail(future, Unavailable("The server is stopping."))
+                return future, stream
+            asked = msgspec.structs.replace(message, request=number)
+            self._waiting[number] = Waiting(asked, future, time.monotonic(), stream=stream)
             connection = self._connection
             self._lock.notify_all()
         future.add_done_callback(lambda done: self._cancelled(number) if done.cancelled() else None)
         if connection is not None:
-            self._send(connection, entry.message)
-        return future
+            self._send(connection, asked)
+        return future, stream
 
     def request(self, message: Message, timeout: float = 120.0) -> Reply:
         """Ask and wait. Raises the PointillistError that the worker answered, or Unavailable."""
@@ -235,7 +290,17 @@ class WorkerClient:
         if not isinstance(reply, protocol.Pong):  # a Pong comes from the reader, also while the engine hangs
             self._heard()
         with self._lock:
-            entry = self._waiting.pop(reply.request, None)
+            entry = self._waiting.get(reply.request)
+            goes_on = (
+                entry is not None
+                and entry.stream is not None
+                and not isinstance(reply, (protocol.Failed, protocol.Ended))
+            )
+            if not goes_on:
+                self._waiting.pop(reply.request, None)
+        if goes_on and entry is not None and entry.stream is not None:
+            entry.stream.put(reply)
+            return
         if entry is None or not entry.future.set_running_or_notify_cancel():
             return
         if isinstance(reply, protocol.Failed):
@@ -250,11 +315,14 @@ class WorkerClient:
             dead = []
             for number, entry in list(self._waiting.items()):
                 entry.attempts += 1
-                if entry.attempts >= ATTEMPTS:
+                if entry.stream is not None or entry.attempts >= ATTEMPTS:
                     dead.append(self._waiting.pop(number))
             self._lock.notify_all()
         self._say(WorkerState("restarting", None, reason))
         for entry in dead:
+            if entry.stream is not None:
+                _fail(entry.future, Interrupted("The engine worker stopped in the middle of it."))
+                continue
             _fail(
                 entry.future,
                 Unavailable(

@@ -16,6 +16,9 @@ PRIORITY: dict[type[Message], int] = {
     protocol.Inspect: 2,
     protocol.WhatIf: 2,
     protocol.LabelPng: 3,
+    protocol.Forget: 3,
+    protocol.LoadEngine: 4,
+    protocol.UnloadEngine: 4,
 }
 BATCH = 5
 """Priority of every request that is not interactive."""
@@ -50,6 +53,8 @@ class Inbox:
                 self._warm_all = [(frame, message.engine) for frame in message.frames]
                 self._warm = list(self._warm_all)
             else:
+                if isinstance(message, protocol.Forget):
+                    self._warm_all, self._warm = [], []
                 self._items.append(Item(message, line, PRIORITY.get(type(message), BATCH)))
             self._changed.notify()
 

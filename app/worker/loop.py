@@ -21,7 +21,7 @@ import cv2
 import msgspec
 
 from app.errors import BadRequest, Cancelled, Unavailable
-from app.worker import engines, protocol
+from app.worker import protocol, weights
 from app.worker.answers import Answers
 from app.worker.inbox import Inbox, Item
 from app.worker.protocol import Message
@@ -71,7 +71,7 @@ class Loop:
         self._line: Line | None = None
         self.answers = Answers(data, cache_bytes=cache_mb << 20, fake=fake)
         self._hello = protocol.Hello(
-            pid=os.getpid(), version=protocol.VERSION, engines=engines.infos(fake=fake)
+            pid=os.getpid(), version=protocol.VERSION, engines=weights.infos(data, fake=fake)
         )
 
     def listen(self, listener: Listener) -> None:
@@ -95,15 +95,9 @@ class Loop:
     def _receive(self, message: Message, line: Line) -> None:
         match message:
             case protocol.Ping():
-                line.send(
-                    protocol.Pong(
-                        request=message.request,
-                        pid=os.getpid(),
-                        engines=self.answers.loaded(),
-                        cache_bytes=self.answers.cache_bytes(),
-                        queued=len(self.inbox),
-                    )
-                )
+                line.send(self.answers.status(message.request, len(self.inbox)))
+            case protocol.AddAnchor():
+                self.answers.add_anchor(message)
             case protocol.Cancel():
                 self.inbox.cancel(message.request, line)
             case _:
@@ -141,16 +135,10 @@ class Loop:
     def _serve(self, item: Item) -> None:
         """Answer one request; more urgent ones are served between its steps."""
         try:
-            try:
-                self._steps(item)
-            except MemoryError:
-                # Once more with empty caches: a smaller footprint often suffices.
-                self.answers.free()
-                self._steps(item)
+            self._steps_with_memory(item)
         except Cancelled:
             pass
         except MemoryError:
-            self.answers.free()
             exc = Unavailable("There was not enough memory for this frame. Try again, or import it smaller.")
             item.line.send(protocol.failure(item.message.request, exc))
         except Exception as exc:
@@ -160,6 +148,17 @@ class Loop:
             item.line.send(failed)
         finally:
             self.inbox.done(item)
+
+    def _steps_with_memory(self, item: Item) -> None:
+        """Try with ever more free memory. Raises MemoryError where nothing is left to try."""
+        attempt = 0
+        while True:
+            try:
+                return self._steps(item)
+            except MemoryError:
+                if not self.answers.relieve(item.message, attempt):
+                    raise
+                attempt += 1
 
     def _steps(self, item: Item) -> None:
         def check() -> None:
@@ -171,8 +170,13 @@ class Loop:
                 if reply is not None:
                     item.line.send(reply)
                 check()
+                served = False
                 while (urgent := self.inbox.take(before=item.priority)) is not None:
                     self._serve(urgent)
+                    served = True
+                if served and isinstance(reply, protocol.Working):
+                    # The answer to the urgent one ended the patience that was asked for.
+                    item.line.send(reply)
 
 
 def run(

@@ -165,7 +165,9 @@ def test_a_person_drops_a_video_and_walks_away_with_label_maps(
         palette = picture.getpalette()
         assert palette is not None
         for class_id in (CHAIR_ID, FLOOR_ID):
-            assert "#{:02x}{:02x}{:02x}".format(*palette[3 * class_id : 3 * class_id + 3]) == colours[class_id]
+            assert (
+                "#{:02x}{:02x}{:02x}".format(*palette[3 * class_id : 3 * class_id + 3]) == colours[class_id]
+            )
 
 
 def test_the_corrected_map_in_the_browser_is_the_map_on_the_server(

@@ -172,7 +172,10 @@ def test_states_of_frames_show_in_the_timeline(server: Server, asset: str) -> No
     assert answer.status_code == 400
 
 
-TEMPLATE = [{"id": 1, "name": "a", "colour": "#112233"}, {"id": 2, "name": "b", "colour": "#445566", "parent": 1}]
+TEMPLATE = [
+    {"id": 1, "name": "a", "colour": "#112233"},
+    {"id": 2, "name": "b", "colour": "#445566", "parent": 1},
+]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +220,9 @@ def test_equal_priorities_follow_the_order_of_the_template(server: Server, clip:
     assert labels_of(server, frame)[10, 10] == 1
 
 
-def test_a_bundle_brings_the_same_label_maps_back(server: Server, project: dict[str, Any], frame: str) -> None:
+def test_a_bundle_brings_the_same_label_maps_back(
+    server: Server, project: dict[str, Any], frame: str
+) -> None:
     add(server, frame, 2, square(5, 5, 30, 30))
     add(server, frame, 3, {"points": [{"x": 55, "y": 54, "r": 15}]})
     wanted = {"format": "bundle", "media": True}

@@ -1,21 +1,22 @@
-"""The table of engines: id → where its class is, what it can do, its licence, its memory and its weights.
+"""What an engine is. Those there are stand in `app/worker/registry.py`.
 
-Only the worker calls `load`; the table itself imports no engine, so the web process may read it.
+An engine is made in the worker's main thread and only ever called from it.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
-import msgspec
+from app.errors import Unavailable
+from app.worker.registry import entry_of
+from app.worker.weights import Found
 
-from app.errors import Refused, Unavailable
-from app.worker.protocol import EngineInfo, Message
+Purpose = Literal["segment", "render", "text", "track"]
+"""What a frame is prepared for."""
 
 
 class Prepared(Protocol):
@@ -25,51 +26,156 @@ class Prepared(Protocol):
     def nbytes(self) -> int: ...
 
 
-class Candidate(Protocol):
-    """`mask`: (H, W) bool; `score`: 0..1, how sure the engine is."""
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """The sparse geometry of one region for an engine.
+
+    `points`: (N, 4) float64 rows (x, y, label, r); `box`: (x1, y1, x2, y2) or None; `text` or None. Text says
+    what to look for in the whole frame; where there are points or a box, they decide and text does not.
+    """
+
+    points: Any
+    box: tuple[float, float, float, float] | None = None
+    text: str | None = None
 
     @property
-    def mask(self) -> Any: ...
+    def spatial(self) -> bool:
+        return self.box is not None or len(self.points) > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A mask an engine offers. `mask`: (H, W) bool; `score`: 0..1, how sure the engine is.
+
+    `memory`: whatever the engine wants back where the next prompt corrects this mask (logits), an array or
+    None; it is kept as long as the proposal.
+    """
+
+    mask: Any
+    score: float
+    memory: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """One prompt in its frame. `shape`: (H, W); `others`: the frame's other regions; `previous`: the candidate
+    that this prompt corrects; `exemplars`: rows (x1, y1, x2, y2, positive).
+    """
+
+    shape: tuple[int, int]
+    prompt: Prompt
+    others: Sequence[Prompt] = ()
+    previous: Candidate | None = None
+    exemplars: Sequence[tuple[float, float, float, float, bool]] = ()
+
     @property
-    def score(self) -> float: ...
+    def whole_frame(self) -> bool:
+        """Whether all instances in the frame are asked for, by text or by exemplars."""
+        return bool(self.exemplars) or (bool(self.prompt.text) and not self.prompt.spatial)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Candidates, best first. `kind`, `presence`: as in `Proposals`."""
+
+    candidates: Sequence[Candidate]
+    kind: Literal["alternatives", "instances"] = "alternatives"
+    presence: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Anchor:
+    """The confirmed mask (H, W) bool of an object on the frame at `position`."""
+
+    position: int
+    object: int
+    mask: Any
+    class_id: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """An object on a frame. `mask`: (H, W) bool, None or empty where it is not seen; `score` 0..1.
+
+    The object's `class_id` where the engine found it itself (text), else 0.
+    """
+
+    object: int
+    mask: Any
+    score: float
+    class_id: int = 0
+
+
+@dataclass(eq=False)
+class Plan:
+    """A walk through `count` frames of shape (H, W) from position `start` to `stop`, both included; backward
+    where `stop` < `start`.
+
+    `prepared(position, purpose)`: what `prepare` made of that frame, from the cache of the worker (do not keep
+    it); `image(position)`: (H, W, 3) uint8 RGB; `more()`: anchors that arrived since it was last called.
+    """
+
+    count: int
+    shape: tuple[int, int]
+    start: int
+    stop: int
+    anchors: Sequence[Anchor]
+    prepared: Callable[[int, Purpose], Any]
+    image: Callable[[int], Any]
+    more: Callable[[], Sequence[Anchor]] = field(default=tuple)
+
+    @property
+    def step(self) -> int:
+        return 1 if self.stop >= self.start else -1
+
+    @property
+    def positions(self) -> range:
+        return range(self.start, self.stop + self.step, self.step)
+
+
+Walk = Iterator[tuple[int, Sequence[Seen]] | None]
+"""(position, objects) for every frame in turn, and None between two steps of work on one frame, where the
+worker may serve a click; closing it ends the work and frees its memory."""
+
+
+class OutOfMemory(MemoryError):
+    """The device of the engine has too little free memory."""
 
 
 class Engine(Protocol):
-    """One model. An engine is made in the worker's main thread and only ever called from it.
+    """One model. Methods beyond those that `can` of its entry in the table promises are never called.
 
-    The methods below are those of engines that can segment. `accepts` names the further requests (tracking,
-    matting …) that `run` answers by a stream of replies: the worker serves clicks and looks for Cancel
-    between two of them.
+    Any method may raise OutOfMemory; the worker then calls `shrink`, unloads other engines, and tries again.
     """
 
     reads_frames: bool
     """False where `prepare` needs no pixels (it then gets None)."""
+    competes: bool
+    """Whether the regions of a frame compete for its pixels; where not, a mask depends on its own prompts
+    alone."""
     prepare_s: float
     """Upper bound for the seconds one preparation takes; the watchdog waits that long."""
     weights: str
-    """Hash of the weights, empty without."""
-    accepts: tuple[type[Message], ...]
+    """The first 16 hex digits of the weights' SHA-256; the version of the algorithm where it has no weights."""
+    device: str
+    """cpu, cuda …"""
+    tiers: ClassVar[Mapping[Purpose, tuple[str, ...]]] | Mapping[Purpose, tuple[str, ...]]
+    """Purpose → the kinds of preparation that serve it; the first is the one to make."""
 
-    def prepare(self, image: Any) -> Prepared:
+    def nbytes(self) -> int:
+        """Memory of the model on its device, without what was prepared."""
+        ...
+
+    def prepare(self, image: Any, tier: str) -> Prepared:
         """`image`: (H, W, 3) uint8 RGB."""
         ...
 
-    def segment(
-        self, prepared: Any, shape: tuple[int, int], prompt: Prompt, others: Sequence[Prompt], previous: Any
-    ) -> Sequence[Candidate]:
-        """Masks for `prompt`, best first. `others`: the frame's other regions; `previous`: (H, W) bool or
-        None.
-        """
-        ...
-
-    def prepare_render(self, image: Any) -> Prepared:
-        """What `render` needs; the answer of `prepare` where that is the same."""
+    def segment(self, prepared: Any, ask: Ask) -> Answer:
+        """`prepared`: for the purpose `text` where `ask.whole_frame`, else `segment`."""
         ...
 
     def render(self, prepared: Any, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Any]:
-        """One app.algo.render.Crop per prompt, all competing for the pixels. `prepared`: of
-        `prepare_render`.
-        """
+        """One app.algo.render.Crop per prompt. `prepared`: for the purpose `render`."""
         ...
 
     def window(self, prepared: Any, box: tuple[int, int, int, int], shape: tuple[int, int]) -> Any:
@@ -79,87 +185,43 @@ class Engine(Protocol):
         """
         ...
 
-    def run(self, request: Message, frames: Callable[[Any], Prepared]) -> Iterator[Message]: ...
+    def track(self, plan: Plan) -> Walk:
+        """Follow the objects of the plan's anchors. Every object that has its anchor is reported on every
+        frame; an anchor's own mask is reported on its own frame."""
+        ...
+
+    def find(self, plan: Plan, texts: Sequence[tuple[str, int]], every: int, threshold: float) -> Walk:
+        """Look for every (text, class id) on each `every`-th frame and track what is found between; anchors of
+        the plan are objects known before, new ones are numbered after them."""
+        ...
+
+    def label(self, image: Any) -> Any:
+        """(H, W) uint8: the engine's own class of every pixel."""
+        ...
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """The engine's own classes; the index is the value in `label`'s map."""
+        ...
+
+    def shrink(self) -> bool:
+        """Work in smaller batches from now on; False where that is not possible."""
+        ...
+
+    def close(self) -> None:
+        """Let go of everything, so that the memory is free when the last reference goes."""
+        ...
 
 
-@dataclass(frozen=True, eq=False)
-class Prompt:
-    """The sparse geometry of one region for an engine.
+def load(engine: str, data: Path, *, weights: Found | None = None, fake: bool = False) -> Engine:
+    """Import and make an engine. `weights`: where they lie, for an engine that has some.
 
-    `points`: (N, 4) float64 rows (x, y, label, r); `box`: (x1, y1, x2, y2) or None; `text` or None.
+    Raises Refused for an unknown engine, Unavailable where it cannot run (package missing, weights missing or
+    not those of this engine), OutOfMemory.
     """
-
-    points: Any
-    box: tuple[float, float, float, float] | None = None
-    text: str | None = None
-
-
-@dataclass(frozen=True)
-class Entry:
-    info: EngineInfo
-    target: str
-    """"module:Class"; the class is called with the data folder."""
-    hidden: bool = False
-    """Only there when asked for (tests, `bench speed`)."""
-
-
-TABLE: dict[str, Entry] = {
-    "classic": Entry(
-        EngineInfo(
-            id="classic",
-            name="Classic",
-            can=("points", "box", "reach"),
-            licence="Same as Pointillist",
-            weights="",
-            needs_mb=64,
-        ),
-        "app.worker.engines.classic:Classic",
-    ),
-    "fake": Entry(
-        EngineInfo(
-            id="fake",
-            name="Fake (tests)",
-            can=("points", "box", "reach", "text"),
-            licence="Same as Pointillist",
-            weights="",
-            needs_mb=1,
-        ),
-        "app.worker.engines.fake:Fake",
-        hidden=True,
-    ),
-}
-
-
-def fake_wanted() -> bool:
-    return os.environ.get("POINTILLIST_FAKE_ENGINE", "").lower() in ("1", "true", "yes", "on")
-
-
-def infos(*, fake: bool = False) -> list[EngineInfo]:
-    """The engines of this installation, each with the reason why it cannot run where it cannot."""
-    return [_checked(entry) for entry in TABLE.values() if fake or not entry.hidden]
-
-
-def entry_of(engine: str, *, fake: bool = False) -> Entry:
-    """Raises Refused, naming the engines there are."""
-    entry = TABLE.get(engine)
-    if entry is None or (entry.hidden and not fake):
-        known = ", ".join(name for name, found in TABLE.items() if fake or not found.hidden)
-        raise Refused(f"There is no engine {engine[:50]!r}; choose one of: {known}.")
-    return entry
-
-
-def load(engine: str, data: Path, *, fake: bool = False) -> Engine:
-    """Import and make an engine. Raises Refused for an unknown one, Unavailable where it cannot run."""
     module, _, name = entry_of(engine, fake=fake).target.partition(":")
     try:
         kind = getattr(importlib.import_module(module), name)
     except ImportError as exc:
         raise Unavailable(f"The engine {engine} cannot run here: {exc}.") from exc
-    return kind(data)
-
-
-def _checked(entry: Entry) -> EngineInfo:
-    module = entry.target.partition(":")[0]
-    if importlib.util.find_spec(module) is None:
-        return msgspec.structs.replace(entry.info, available=False, reason="Its program is not installed.")
-    return entry.info
+    return kind(data, weights)

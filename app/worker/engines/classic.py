@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -13,8 +12,8 @@ import numpy as np
 from app.algo import classic
 from app.algo.compete import VERSION, PreparedFrame, RegionSeeds, prepare_compete
 from app.algo.render import Crop, competing
-from app.worker.engines import Prompt
-from app.worker.protocol import Message
+from app.worker.engines import Answer, Ask, Candidate, Plan, Prompt, Walk
+from app.worker.weights import Found
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,30 +29,31 @@ class Smooth:
 
 class Classic:
     reads_frames = True
+    competes = True
     prepare_s = 30.0
     weights = VERSION
-    accepts: tuple[type[Message], ...] = ()
+    device = "cpu"
+    tiers = {"segment": ("segment",), "render": ("render",)}
+    classes: Sequence[str] = ()
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, weights: Found | None = None) -> None:
         pass
 
-    def prepare(self, image: np.ndarray) -> classic.Prepared:
-        return classic.prepare(image)
+    def nbytes(self) -> int:
+        return 0
 
-    def segment(
-        self,
-        prepared: classic.Prepared,
-        shape: tuple[int, int],
-        prompt: Prompt,
-        others: Sequence[Prompt],
-        previous: np.ndarray | None,
-    ) -> list[classic.Candidate]:
-        return classic.segment(
-            prepared, prompt.points, box=prompt.box, others=_claimed(others), previous=previous
+    def prepare(self, image: np.ndarray, tier: str) -> classic.Prepared | Smooth:
+        return Smooth(prepare_compete(image)) if tier == "render" else classic.prepare(image)
+
+    def segment(self, prepared: classic.Prepared, ask: Ask) -> Answer:
+        found = classic.segment(
+            prepared,
+            ask.prompt.points,
+            box=ask.prompt.box,
+            others=_claimed(ask.others),
+            previous=None if ask.previous is None else ask.previous.mask,
         )
-
-    def prepare_render(self, image: np.ndarray) -> Smooth:
-        return Smooth(prepare_compete(image))
+        return Answer([Candidate(one.mask, float(one.score)) for one in found])
 
     def render(self, prepared: Smooth, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Crop]:
         return competing(prepared.frame, [RegionSeeds(prompt.points, prompt.box) for prompt in prompts])
@@ -65,8 +65,20 @@ class Classic:
             part = cv2.resize(part, shape[::-1], interpolation=cv2.INTER_AREA)
         return Smooth(PreparedFrame(np.ascontiguousarray(part)))
 
-    def run(self, request: Message, frames: Callable[[Any], Any]) -> Iterator[Message]:
-        yield from ()
+    def track(self, plan: Plan) -> Walk:
+        raise NotImplementedError
+
+    def find(self, plan: Plan, texts: Sequence[tuple[str, int]], every: int, threshold: float) -> Walk:
+        raise NotImplementedError
+
+    def label(self, image: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def shrink(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
 
 
 def _claimed(others: Sequence[Prompt]) -> np.ndarray | None:

@@ -1,14 +1,15 @@
 """An engine without pixels: discs and boxes at once, and faults on demand. For tests and `bench speed` only.
 
 A prompt's text calls a fault: `hang`, `die`, `oom`, `slow` (half a second), `bug`; with `-once` it strikes
-only the first time, also across a restart (a marker file in `run/`). `all` answers a mask of the whole frame.
+only the first time, also across a restart (a marker file in `run/`). `all` answers a mask of the whole frame,
+`pair` two instances.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from app.algo.render import Crop
-from app.worker.engines import Prompt
-from app.worker.protocol import Message
+from app.worker.engines import Answer, Ask, Candidate, Plan, Prompt, Seen, Walk
+from app.worker.weights import Found
 
 DEFAULT_RADIUS = 12.0
 
@@ -27,39 +28,36 @@ class Features:
     nbytes: int = 1 << 20
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    mask: np.ndarray
-    score: float
-
-
 class Fake:
     reads_frames = False
+    competes = True
     prepare_s = 1.0
     weights = ""
-    accepts: tuple[type[Message], ...] = ()
+    device = "cpu"
+    tiers = {
+        "segment": ("features",),
+        "render": ("nothing",),
+        "text": ("features",),
+        "track": ("features",),
+    }
+    classes: Sequence[str] = ("background", "left", "right")
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, weights: Found | None = None) -> None:
         self._run = data / "run"
         self._kept: tuple[Any, np.ndarray] | None = None
 
-    def prepare(self, image: Any) -> Features:
-        return Features()
+    def nbytes(self) -> int:
+        return 1 << 20
 
-    def segment(
-        self,
-        prepared: Features,
-        shape: tuple[int, int],
-        prompt: Prompt,
-        others: Sequence[Prompt],
-        previous: np.ndarray | None,
-    ) -> list[Answer]:
-        if prompt.text:
-            self._fault(prompt.text)
-        return [Answer(self._mask(shape, prompt), 0.9)]
+    def prepare(self, image: Any, tier: str) -> Features:
+        return Features() if tier == "features" else Features(0)
 
-    def prepare_render(self, image: Any) -> Features:
-        return Features(0)
+    def segment(self, prepared: Features, ask: Ask) -> Answer:
+        if ask.prompt.text:
+            self._fault(ask.prompt.text)
+        if ask.exemplars or (ask.prompt.text == "pair" and not ask.prompt.spatial):
+            return self._instances(ask)
+        return Answer([Candidate(self._mask(ask.shape, ask.prompt), 0.9)])
 
     def render(self, prepared: Features, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Crop]:
         return [Crop(self._mask(shape, prompt)) for prompt in prompts]
@@ -67,8 +65,45 @@ class Fake:
     def window(self, prepared: Features, box: tuple[int, int, int, int], shape: tuple[int, int]) -> None:
         return None
 
-    def run(self, request: Message, frames: Callable[[Any], Any]) -> Iterator[Message]:
-        yield from ()
+    def track(self, plan: Plan) -> Walk:
+        """Every object stands still, as its anchor shows it; one that is empty there is not seen."""
+        anchors = list(plan.anchors)
+        for position in plan.positions:
+            yield None
+            anchors += plan.more()
+            latest = {a.object: a for a in anchors if (position - a.position) * plan.step >= 0}
+            yield position, [Seen(a.object, a.mask, 0.9, a.class_id) for a in latest.values()]
+
+    def find(self, plan: Plan, texts: Sequence[tuple[str, int]], every: int, threshold: float) -> Walk:
+        """Each text is one object in the middle third of the frame."""
+        height, width = plan.shape
+        mask = np.zeros(plan.shape, bool)
+        mask[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] = True
+        known = max((a.object for a in plan.anchors), default=-1) + 1
+        for position in plan.positions:
+            yield None
+            yield position, [Seen(known + k, mask, 0.8, class_id) for k, (_, class_id) in enumerate(texts)]
+
+    def label(self, image: np.ndarray) -> np.ndarray:
+        """Class 1 in the left half, 2 in the right."""
+        out = np.full(image.shape[:2], 2, np.uint8)
+        out[:, : image.shape[1] // 2] = 1
+        return out
+
+    def shrink(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def _instances(self, ask: Ask) -> Answer:
+        """The inside of each positive exemplar; for the text `pair` the left and the right third."""
+        height, width = ask.shape
+        boxes = [box[:4] for box in ask.exemplars if box[4]]
+        boxes = boxes or [(0, 0, width / 3, height), (2 * width / 3, 0, width, height)]
+        masks = [self._mask(ask.shape, Prompt(np.zeros((0, 4)), box)) for box in boxes]
+        found = [Candidate(mask, 0.9 - 0.1 * k) for k, mask in enumerate(masks)]
+        return Answer(found, kind="instances", presence=0.95)
 
     def _mask(self, shape: tuple[int, int], prompt: Prompt) -> np.ndarray:
         """The union of the positive points' discs without the negative ones', or the box, or everything."""

@@ -79,7 +79,9 @@ def test_every_json_file_is_read_and_classes_of_one_name_are_one_class(tmp_path:
 def test_an_annotation_without_outline_is_counted_not_invented(tmp_path: Path) -> None:
     _, [frame] = read(tmp_path, {"x.json": coco([{"segmentation": []}, {"segmentation": None}])})
     assert frame.objects == []
-    assert frame.problems == ["“a.jpg”: left out because it is no segmentation: 2 × annotation without an outline."]
+    assert frame.problems == [
+        "“a.jpg”: left out because it is no segmentation: 2 × annotation without an outline."
+    ]
 
 
 def test_attributes_become_texts_and_a_track_id_the_track(tmp_path: Path) -> None:

@@ -1,0 +1,213 @@
+"""Requests that are answered frame by frame: track, find, label.
+
+Between two steps the worker serves clicks. What is tracked goes straight to a point and an outline, certified
+against the mask: a video is too much for distilling in the loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+
+from app.algo.distil import outline_only
+from app.errors import Refused
+from app.models import Certificate, Geometry, Point, quantise
+from app.worker import protocol
+from app.worker.drawing import Drawer
+from app.worker.engines import Anchor, Engine, Plan, Seen, Walk
+from app.worker.protocol import Message
+from app.worker.residents import Residents
+
+Steps = Generator[Message | None, None, Any]
+
+OUTLINE_TARGET = 0.98
+"""IoU of the outline that describes a tracked mask."""
+MIN_AREA = 4
+"""Pixels; a smaller answer of a tracker counts as not seen."""
+
+
+class Streams:
+    """Walks through videos with the engines of `residents`."""
+
+    def __init__(
+        self,
+        data: Path,
+        residents: Residents,
+        drawer: Drawer,
+        read: Callable[[protocol.FrameRef], Any],
+    ) -> None:
+        self._data, self._residents, self._drawer, self._read = data, residents, drawer, read
+        self._added: dict[int, list[protocol.TrackAnchor]] = {}
+        """Anchors that arrived for running requests, by request number."""
+
+    def add(self, message: protocol.AddAnchor) -> None:
+        """Hand an anchor to a running track; one that has ended ignores it. Called by the reading thread."""
+        waiting = self._added.get(message.track)
+        if waiting is not None:
+            waiting.append(message.anchor)
+
+    def track(self, request: protocol.Track) -> Steps:
+        if not request.anchors:
+            raise Refused("There is nothing to track: choose a region first.")
+        _check_span(request.frames, request.start, request.stop)
+        return (yield from self._walk(request, request.anchors, lambda engine, plan: engine.track(plan)))
+
+    def find(self, request: protocol.Find) -> Steps:
+        if not request.texts:
+            raise Refused("Say in words what to look for.")
+        _check_span(request.frames, request.start, request.stop)
+        texts = [(one.text, one.class_id) for one in request.texts]
+
+        def begin(engine: Engine, plan: Plan) -> Walk:
+            return engine.find(plan, texts, request.every, request.threshold)
+
+        return (yield from self._walk(request, request.known, begin))
+
+    def label(self, request: protocol.Label) -> Steps:
+        if len(request.names) != len(request.frames):
+            raise Refused("Every frame needs the name of its file.")
+        engine = self._residents.get(request.engine)
+        folder = (self._data / request.folder).resolve()
+        if not folder.is_relative_to(self._data) or not folder.is_dir():
+            raise Refused("The label maps must go into a folder of the data folder.")
+        for position in range(request.start, len(request.frames)):
+            label_map = np.asarray(engine.label(self._read(request.frames[position])))
+            path = folder / f"{request.names[position]}.png"
+            _write_png(path, label_map)
+            file = str(path.relative_to(self._data))
+            yield protocol.Labelled(request=request.request, position=position, file=file)
+        yield protocol.Ended(request=request.request)
+
+    def _walk(
+        self,
+        request: protocol.Track | protocol.Find,
+        given: Sequence[protocol.TrackAnchor],
+        begin: Callable[[Engine, Plan], Walk],
+    ) -> Steps:
+        engine = self._residents.get(request.engine)
+        added = self._added[request.request] = []
+        try:
+            anchors = []
+            for one in given:
+                anchors.append(self._anchor(request, one))
+                yield None
+            yield from self._frames(request, engine, anchors, added, begin)
+        finally:
+            self._added.pop(request.request, None)
+        yield protocol.Ended(request=request.request)
+
+    def _frames(
+        self,
+        request: protocol.Track | protocol.Find,
+        engine: Engine,
+        anchors: list[Anchor],
+        added: list[protocol.TrackAnchor],
+        begin: Callable[[Engine, Plan], Walk],
+    ) -> Steps:
+        """Walk on, from the last masks again where memory runs out: what was tracked stays."""
+        position, attempt = request.start, 0
+        forward = request.stop >= request.start
+
+        def more() -> Sequence[Anchor]:
+            arrived, added[:] = list(added), []
+            new = [self._anchor(request, one) for one in arrived]
+            anchors.extend(new)
+            return new
+
+        while True:
+            plan = Plan(
+                count=len(request.frames),
+                shape=request.frames[0].shape,
+                start=position,
+                stop=request.stop,
+                anchors=list(anchors),
+                prepared=lambda at, purpose: self._residents.prepared(
+                    request.engine, request.frames[at], purpose
+                ),
+                image=lambda at: self._read(request.frames[at]),
+                more=more,
+            )
+            try:
+                with contextlib.closing(cast(Any, begin(engine, plan))) as walk:
+                    for step in walk:
+                        if step is None:
+                            yield None
+                            continue
+                        at, seen = step
+                        found: list[protocol.TrackedObject] = []
+                        for one in seen:
+                            found.append(_described(one, request.target))
+                            yield None
+                        yield protocol.Tracked(request=request.request, position=at, objects=found)
+                        position, attempt = at + (1 if forward else -1), 0
+                        _note(anchors, at, seen)
+                return
+            except MemoryError:
+                if position == request.stop + (1 if forward else -1):
+                    return
+                if not self._residents.relieve(request.engine, attempt):
+                    raise
+                attempt += 1
+
+    def _anchor(self, request: protocol.Track | protocol.Find, anchor: protocol.TrackAnchor) -> Anchor:
+        if not 0 <= anchor.position < len(request.frames):
+            raise Refused("An anchor lies outside the frames to track.")
+        frame = request.frames[anchor.position]
+        (crop,), _ = self._drawer.masks(frame, [anchor.region], anchor.region.engine or "classic")
+        return Anchor(anchor.position, anchor.object, crop.full(frame.shape), anchor.region.class_id)
+
+
+def _write_png(path: Path, label_map: np.ndarray) -> None:
+    ok, data = cv2.imencode(".png", label_map)
+    if not ok:
+        raise Refused("A label map could not be written as PNG.")
+    part = path.with_suffix(".part")
+    part.write_bytes(data.tobytes())
+    part.replace(path)
+
+
+class Last(Anchor):
+    """The newest mask of an object, so that an interrupted walk can go on from it."""
+
+
+def _note(anchors: list[Anchor], position: int, seen: Sequence[Seen]) -> None:
+    for one in seen:
+        if _is_seen(one.mask):
+            anchors[:] = [a for a in anchors if not (isinstance(a, Last) and a.object == one.object)]
+            anchors.append(Last(position, one.object, one.mask, one.class_id))
+
+
+def _described(seen: Seen, target: float) -> protocol.TrackedObject:
+    """A tracked mask as it is stored: a point, an outline, the certificate."""
+    if not _is_seen(seen.mask):
+        return protocol.TrackedObject(object=seen.object, score=seen.score, class_id=seen.class_id)
+    mask = np.asarray(seen.mask, bool)
+    found = outline_only(mask, target=max(target, OUTLINE_TARGET))
+    rows = [Point(x=x, y=y, label=1, r=r) for x, y, _, r in found.points.tolist()]
+    outline = [[(x, y) for x, y in ring.tolist()] for ring in found.outline or []]
+    return protocol.TrackedObject(
+        object=seen.object,
+        score=seen.score,
+        class_id=seen.class_id,
+        geometry=quantise(Geometry(points=rows, outline=outline)),
+        certificate=Certificate(
+            engine="outline", iou=found.iou, boundary_f=found.boundary_f, target=target, exact=True
+        ),
+        area=int(np.count_nonzero(found.mask)),
+    )
+
+
+def _is_seen(mask: Any) -> bool:
+    return mask is not None and int(np.count_nonzero(mask)) >= MIN_AREA
+
+
+def _check_span(frames: Sequence[protocol.FrameRef], start: int, stop: int) -> None:
+    if not (frames and 0 <= start < len(frames) and 0 <= stop < len(frames)):
+        raise Refused("The range to track lies outside the frames.")
+    if any(frame.shape != frames[0].shape for frame in frames):
+        raise Refused("The frames differ in size; track a range in which they are all the same.")
