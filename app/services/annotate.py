@@ -6,7 +6,6 @@ back) with a certificate, and only that is written.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 
@@ -16,25 +15,20 @@ from app import store as db
 from app.errors import Conflict, NotFound, Refused
 from app.models import (
     Asset,
-    Certificate,
     Change,
     ClassDef,
     Edit,
-    Frame,
-    Geometry,
     Project,
     Region,
     as_raw,
     new_id,
-    quantise,
 )
-from app.services import attributes, history, maps, projects
+from app.services import attributes, history, maps, projects, prompts
 from app.services.context import Context
 from app.services.frames import locate, region_view
-from app.services.views import EditView, NewRegion, RegionPatch, RegionResult
+from app.services.views import EditView, NewRegion, RegionPatch, RegionResult, RegionsResult
 from app.worker import protocol
 
-TARGET_IOU = 0.95
 MAX_REGIONS = 10_000
 
 
@@ -49,15 +43,68 @@ def add(ctx: Context, frame_id: str, new: NewRegion, *, actor: str, op_id: str |
     if repeated is not None:
         return repeated
     current = maps.read_scene(ctx, frame_id)
-    check_geometry(new.geometry, current.frame)
+    region = _made(ctx, current, new, actor)
+
+    def write(cur: db.Cursor, asset: Asset) -> tuple[Region | None, list[Change], str]:
+        if len(db.regions.of_frame(cur, frame_id)) >= MAX_REGIONS:
+            raise Refused(f"A frame can hold {MAX_REGIONS} regions; this one is full.")
+        db.regions.insert(cur, region)
+        return region, [_change(None, region)], _class_name(cur, asset, region.class_id)
+
+    return _commit(ctx, frame_id, "add-region", actor, op_id, write)
+
+
+def add_many(
+    ctx: Context, frame_id: str, wanted: list[NewRegion], *, actor: str, op_id: str | None = None
+) -> RegionsResult:
+    """Make several regions of a frame in one edit: all of them or none.
+
+    Each is certified beside those before it. Repeating the call changes nothing. Raises as `add` does.
+    """
+    if not wanted:
+        raise Refused("Name at least one region to add.")
+    if len({new.id for new in wanted}) != len(wanted):
+        raise Refused("Every new region needs an id of its own.")
+    for new in wanted:
+        _check_id(new.id)
+    repeated = _repeated(ctx, frame_id, wanted[0].id, op_id)
+    if repeated is not None:
+        scene = maps.read_scene(ctx, frame_id)
+        ids = {new.id for new in wanted}
+        views = [region_view(r, order) for order, r in enumerate(scene.regions) if r.id in ids]
+        return RegionsResult(regions=views, edit=repeated.edit, key=scene.key, created=False)
+    current = maps.read_scene(ctx, frame_id)
+    made: list[Region] = []
+    for new in wanted:
+        made.append(_made(ctx, current, new, actor))
+        current = current.with_region(made[-1])
+
+    def write(cur: db.Cursor, asset: Asset) -> tuple[Region | None, list[Change], str]:
+        if len(db.regions.of_frame(cur, frame_id)) + len(made) > MAX_REGIONS:
+            raise Refused(f"A frame can hold {MAX_REGIONS} regions; these do not fit.")
+        for region in made:
+            _refuse_taken(cur, region.id)
+            db.regions.insert(cur, region)
+        return None, [_change(None, region) for region in made], _class_name(cur, asset, made[0].class_id)
+
+    result = _commit(ctx, frame_id, "add-regions", actor, op_id, write)
+    scene = maps.read_scene(ctx, frame_id)
+    ids = {region.id for region in made}
+    views = [region_view(r, order) for order, r in enumerate(scene.regions) if r.id in ids]
+    return RegionsResult(regions=views, edit=result.edit, key=result.key, created=result.created)
+
+
+def _made(ctx: Context, current: maps.Scene, new: NewRegion, actor: str) -> Region:
+    """The region that a request describes, certified but not stored."""
+    prompts.check_geometry(new.geometry, current.frame)
     cls = _class_of(current, new.class_id)
     given = {a.name: a.default for a in cls.attributes} | new.attributes
     known = attributes.changed(cls, {}, given)
-    accepted = _certify(ctx, current, new.geometry, new.proposal, new.engine, without=None)
+    accepted = prompts.accept(ctx, current, new.geometry, new.proposal, new.engine, without=None)
     now = time.time()
-    region = Region(
+    return Region(
         id=new.id,
-        frame_id=frame_id,
+        frame_id=current.frame.id,
         class_id=new.class_id,
         geometry=accepted.geometry,
         track_id=new.track_id,
@@ -68,14 +115,6 @@ def add(ctx: Context, frame_id: str, new: NewRegion, *, actor: str, op_id: str |
         updated_at=now,
         attributes=known,
     )
-
-    def write(cur: db.Cursor, asset: Asset) -> tuple[Region | None, list[Change], str]:
-        if len(db.regions.of_frame(cur, frame_id)) >= MAX_REGIONS:
-            raise Refused(f"A frame can hold {MAX_REGIONS} regions; this one is full.")
-        db.regions.insert(cur, region)
-        return region, [_change(None, region)], _class_name(cur, asset, region.class_id)
-
-    return _commit(ctx, frame_id, "add-region", actor, op_id, write)
 
 
 def change(
@@ -100,8 +139,10 @@ def change(
     current = maps.read_scene(ctx, frame_id)
     accepted: protocol.Accepted | None = None
     if patch.geometry is not None:
-        check_geometry(patch.geometry, current.frame)
-        accepted = _certify(ctx, current, patch.geometry, patch.proposal, patch.engine, without=region_id)
+        prompts.check_geometry(patch.geometry, current.frame)
+        accepted = prompts.accept(
+            ctx, current, patch.geometry, patch.proposal, patch.engine, without=region_id
+        )
     class_id = region.class_id if patch.class_id is None else patch.class_id
     known = region.attributes
     if patch.class_id is not None or patch.attributes:
@@ -149,91 +190,6 @@ def delete(
 
 def get(ctx: Context, region_id: str) -> Region:
     return ctx.store.read(lambda cur: db.regions.get(cur, region_id))
-
-
-def proposals(ctx: Context, frame_id: str, geometry: Geometry, engine: str | None) -> list[dict[str, object]]:
-    """Ask the engine for proposals; nothing is stored."""
-    current = maps.read_scene(ctx, frame_id)
-    check_geometry(geometry, current.frame)
-    reply = ctx.worker.request(
-        protocol.Predict(
-            frame=maps.frame_ref(ctx.paths, current.frame),
-            geometry=geometry,
-            regions=current.specs(),
-            engine=engine or current.project.engine,
-            rle=True,
-        )
-    )
-    assert isinstance(reply, protocol.Proposals)
-    size = [current.frame.height, current.frame.width]
-    return [
-        {
-            "id": c.id,
-            "rle": {"size": size, "counts": c.rle},
-            "box": [c.x, c.y, c.w, c.h],
-            "area": c.area,
-            "score": c.score,
-            "engine": reply.engine,
-        }
-        for c in reply.candidates
-    ]
-
-
-def check_geometry(geometry: Geometry, frame: Frame) -> None:
-    """Raise Refused, naming the point, for anything that does not lie on the frame. Nothing is clamped."""
-    for i, p in enumerate(geometry.points, 1):
-        if not (_within(p.x, frame.width) and _within(p.y, frame.height)):
-            raise Refused(
-                f"Point {i} at ({p.x:g}, {p.y:g}) lies outside the frame of {frame.width} × {frame.height} px."
-            )
-    if geometry.box is not None:
-        x1, y1, x2, y2 = geometry.box
-        inside = _within(x1, frame.width) and _within(x2, frame.width)
-        inside = inside and _within(y1, frame.height) and _within(y2, frame.height)
-        if not inside or x2 <= x1 or y2 <= y1:
-            raise Refused(
-                f"The box must run from its top left to its bottom right inside {frame.width} × {frame.height} px."
-            )
-    if geometry.text:
-        raise Refused("A text prompt needs a text engine, and none is available. Use points or a box.")
-    for ring in geometry.outline or ():
-        if len(ring) < 3:
-            raise Refused("A ring of the outline needs at least three points.")
-        if not all(_within(x, frame.width) and _within(y, frame.height) for x, y in ring):
-            raise Refused(f"The outline leaves the frame of {frame.width} × {frame.height} px.")
-    if not geometry.outline and geometry.box is None and not any(p.label == 1 for p in geometry.points):
-        raise Refused("A region needs at least one positive point, a box or an outline.")
-
-
-def _within(value: float, size: int) -> bool:
-    return math.isfinite(value) and 0 <= value <= size
-
-
-def _certify(
-    ctx: Context,
-    current: maps.Scene,
-    geometry: Geometry,
-    proposal: str | None,
-    engine: str | None,
-    *,
-    without: str | None,
-) -> protocol.Accepted:
-    reply = ctx.worker.request(
-        protocol.Accept(
-            frame=maps.frame_ref(ctx.paths, current.frame),
-            geometry=geometry,
-            regions=current.specs(without=without),
-            engine=engine or current.project.engine,
-            proposal=proposal,
-            target=TARGET_IOU,
-        )
-    )
-    assert isinstance(reply, protocol.Accepted)
-    if reply.area <= 0:
-        raise Refused("Nothing was found at these points. Move them, or add another.")
-    reply.geometry = quantise(reply.geometry)
-    reply.certificate = msgspec.convert(reply.certificate, Certificate, from_attributes=True)
-    return reply
 
 
 def _commit(

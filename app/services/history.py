@@ -55,6 +55,7 @@ TABLES: dict[str, _Table] = {
 }
 
 WORDS: dict[str, tuple[str, str]] = {
+    "add-regions": ("Removed the regions of {label} again.", "Added the regions of {label} again."),
     "add-region": ("Removed the region {label} again.", "Added the region {label} again."),
     "change-region": ("Gave the region {label} its earlier shape.", "Changed the region {label} again."),
     "change-class": ("Gave the region its earlier class.", "Gave the region the class {label} again."),

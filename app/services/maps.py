@@ -35,6 +35,12 @@ class Scene:
     regions: list[Region]
     key: str
 
+    def with_region(self, region: Region) -> Scene:
+        """The scene with one more region, as it will be."""
+        regions = [*self.regions, region]
+        key = key_of(self.frame, self.template, regions)
+        return Scene(self.frame, self.asset, self.project, self.template, regions, key)
+
     def specs(self, *, without: str | None = None) -> list[protocol.RegionSpec]:
         return region_specs(self.template, [r for r in self.regions if r.id != without])
 

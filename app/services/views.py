@@ -103,6 +103,15 @@ class RegionResult(Struct, kw_only=True):
     created: bool = True
 
 
+class RegionsResult(Struct, kw_only=True):
+    """The regions that one edit added, in painting order; `created` is False when the request was a retry."""
+
+    regions: list[RegionView]
+    edit: EditView
+    key: str
+    created: bool = True
+
+
 class NewRegion(Struct, kw_only=True, forbid_unknown_fields=True):
     """`attributes`: those that the class has; what is left out gets the default of the class."""
 

@@ -17,12 +17,12 @@ from typing import Annotated, Any, Literal
 from weakref import WeakKeyDictionary
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from app import store as db
 from app.errors import NotFound, PointillistError, TooMany
 from app.models import FrameId, Geometry, Id
-from app.services import maps, projects
+from app.services import engines, maps, projects
 from app.services.context import Context
 from app.services.events import Events, Subscription
 from app.worker import protocol
@@ -46,6 +46,7 @@ class Prompt(Struct, kw_only=True, tag_field="type", tag="prompt"):
     request: RequestNumber
     frame: FrameId
     geometry: Geometry
+    exemplars: Annotated[list[protocol.Exemplar], Meta(max_length=50)] = field(default_factory=list)
     engine: Annotated[str, Meta(max_length=50)] | None = None
     refine: Id | None = None
     previous: Annotated[str, Meta(max_length=64)] | None = None
@@ -166,7 +167,7 @@ class Session:
             "type": "hello",
             "v": VERSION,
             "worker": {"state": state.state, "reason": state.reason},
-            "engines": ctx.worker.engines(),
+            "engines": await asyncio.to_thread(engines.listing, ctx),
         }
         self._out.put("hello", frame_of(header))
         room = _rooms.setdefault(ctx.events, Room())
@@ -258,8 +259,9 @@ class Session:
             regions=scene.specs(without=prompt.refine),
             engine=prompt.engine or scene.project.engine,
             previous=prompt.previous,
+            exemplars=prompt.exemplars,
         )
-        protocol.check_prompts(request.geometry, request.frame)
+        protocol.check_prompts(request.geometry, request.frame, request.exemplars)
         reply = await asyncio.wrap_future(self._ctx.worker.submit(request))
         if self._left(prompt.frame):
             return
@@ -351,6 +353,9 @@ class Session:
             room.announce(self.project_id)
         else:
             room.sessions.pop(self.project_id, None)
+        if not room.sessions:
+            # Nobody looks at a frame any more: what was prepared for the next click may go.
+            self._ctx.worker.tell(protocol.Forget())
 
     # ── errors ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -404,6 +409,9 @@ def proposal_frame(prompt: Prompt, reply: protocol.Proposals) -> tuple[dict[str,
         "request": prompt.request,
         "frame": prompt.frame,
         "engine": reply.engine,
+        "weights": reply.weights,
+        "kind": reply.kind,
+        "presence": reply.presence,
         "ms": round(reply.ms, 2),
         "candidates": candidates,
     }

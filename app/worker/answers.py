@@ -202,6 +202,8 @@ class Answers:
 
                 return draw_there
 
+            # Text asks for every instance in the frame; points and box stand for this one.
+            geometry = msgspec.structs.replace(geometry, text=None)
             geometry, certificate, mask = to_region(
                 mask,
                 geometry,

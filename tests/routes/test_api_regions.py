@@ -66,6 +66,48 @@ def test_points_become_a_region_with_a_certificate(server: Server, frame: str) -
     assert labels_of(server, frame)[54, 55] == 3
 
 
+def test_several_regions_are_added_in_one_edit_and_taken_back_in_one(
+    server: Server, project: dict[str, Any], frame: str
+) -> None:
+    wanted = [
+        {"id": new_id(), "class_id": 3, "geometry": square(10 * k, 10, 10 * k + 8, 20)} for k in (1, 2, 3)
+    ]
+    operation = {"Idempotency-Key": new_id()}
+    body = {"regions": wanted}
+    made = server.api("POST", f"/frames/{frame}/regions/batch", json=body, headers=operation)
+    assert [region["id"] for region in made["regions"]] == [region["id"] for region in wanted]
+    again = server.api("POST", f"/frames/{frame}/regions/batch", json=body, headers=operation)
+    assert (again["created"], len(again["regions"]), again["key"]) == (False, 3, made["key"])
+    server.api("POST", f"/projects/{project['id']}/undo")
+    assert server.api("GET", f"/frames/{frame}")["regions"] == []
+
+
+def test_of_several_regions_none_is_added_where_one_cannot_be(server: Server, frame: str) -> None:
+    wanted = [
+        {"id": new_id(), "class_id": 3, "geometry": square(10, 10, 20, 20)},
+        {"id": new_id(), "class_id": 999, "geometry": square(30, 10, 40, 20)},
+    ]
+    answer = server.api("POST", f"/frames/{frame}/regions/batch", json={"regions": wanted}, status=422)
+    assert "999" in answer["detail"]
+    assert server.api("GET", f"/frames/{frame}")["regions"] == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ({"text": "a disc"}, "does not understand text"),
+        ({"exemplars": [{"box": [10, 10, 50, 50]}]}, "does not understand exemplars"),
+        ({"exemplars": [{"box": [10, 10, 500, 50]}]}, "An exemplar must run"),
+        ({"text": " "}, "at least one positive point"),
+    ],
+)
+def test_text_and_exemplars_without_an_engine_for_them_are_refused(
+    server: Server, frame: str, prompt: dict[str, Any], words: str
+) -> None:
+    answer = server.api("POST", f"/frames/{frame}/predict", json=prompt, status=422)
+    assert words in answer["detail"]
+
+
 def test_the_higher_priority_wins_where_regions_overlap(server: Server, frame: str) -> None:
     add(server, frame, 6, square(10, 10, 60, 60))  # person, the highest
     add(server, frame, 2, square(30, 30, 90, 90))  # floor

@@ -137,7 +137,17 @@ def test_hello_tells_the_version_the_worker_and_the_engines(ctx: Context) -> Non
     async def conversation(tab: Tab) -> None:
         hello, _ = await tab.hear("hello", "presence")
         assert (hello["type"], hello["v"], hello["worker"]["state"]) == ("hello", 1, "ready")
-        assert [engine["id"] for engine in hello["engines"]] == ["classic", "fake"]
+        assert {"classic", "sam3", "fake"} <= {engine["id"] for engine in hello["engines"]}
+
+    talk(ctx, conversation)
+
+
+def test_exemplars_and_text_come_back_as_instances_with_the_presence(ctx: Context) -> None:
+    async def conversation(tab: Tab) -> None:
+        await tab.hear("hello", "presence")
+        await tab.prompt(1, exemplars=[{"box": [10, 10, 30, 40]}, {"box": [50, 10, 90, 40]}])
+        header, _ = await tab.hear("proposal")
+        assert (header["kind"], header["presence"], len(header["candidates"])) == ("instances", 0.95, 2)
 
     talk(ctx, conversation)
 

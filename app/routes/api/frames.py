@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from anyio import to_thread
 from litestar import HttpMethod, Request, Response, Router, delete, get, patch, post, route
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from app.models import Frame, FrameState, Geometry, Point
 from app.routes.api.common import actor_of, known_frame, known_id, operation_of, revision_of
 from app.routes.files import IMMUTABLE, serve
-from app.services import annotate, frames, maps
+from app.services import annotate, frames, maps, prompts
 from app.services.context import Context
-from app.services.views import FrameView, NewRegion, RegionPatch, RegionResult, RegionView
+from app.services.prompts import Exemplar
+from app.services.views import FrameView, NewRegion, RegionPatch, RegionResult, RegionsResult, RegionView
 
 Req = Request[Any, Any, Any]
 GET_HEAD = [HttpMethod.GET, HttpMethod.HEAD]
@@ -29,8 +30,13 @@ class StateChange(Struct, kw_only=True, forbid_unknown_fields=True):
 class Prompt(Struct, kw_only=True, forbid_unknown_fields=True):
     points: list[Point] = field(default_factory=list)
     box: tuple[float, float, float, float] | None = None
-    text: str | None = None
-    engine: str | None = None
+    text: Annotated[str, Meta(max_length=500)] | None = None
+    exemplars: Annotated[list[Exemplar], Meta(max_length=50)] = field(default_factory=list)
+    engine: Annotated[str, Meta(max_length=50)] | None = None
+
+
+class NewRegions(Struct, kw_only=True, forbid_unknown_fields=True):
+    regions: Annotated[list[NewRegion], Meta(min_length=1, max_length=200)]
 
 
 @get("/frames/{frame_id:str}", sync_to_thread=True)
@@ -96,12 +102,20 @@ def add(
     )
 
 
+@post("/frames/{frame_id:str}/regions/batch", sync_to_thread=True)
+def add_many(
+    request: Req, ctx: NamedDependency[Context], frame_id: FromPath[str], data: JSONBody[NewRegions]
+) -> RegionsResult:
+    return annotate.add_many(
+        ctx, known_frame(frame_id), data.regions, actor=actor_of(request), op_id=operation_of(request)
+    )
+
+
 @post("/frames/{frame_id:str}/predict", status_code=200, sync_to_thread=True)
-def predict(
-    ctx: NamedDependency[Context], frame_id: FromPath[str], data: JSONBody[Prompt]
-) -> dict[str, list[dict[str, Any]]]:
+def predict(ctx: NamedDependency[Context], frame_id: FromPath[str], data: JSONBody[Prompt]) -> dict[str, Any]:
     geometry = Geometry(points=data.points, box=data.box, text=data.text)
-    return {"proposals": annotate.proposals(ctx, known_frame(frame_id), geometry, data.engine)}
+    frame = known_frame(frame_id)
+    return prompts.proposals(ctx, frame, geometry, exemplars=data.exemplars, engine=data.engine)
 
 
 @get("/regions/{region_id:str}", sync_to_thread=True)
@@ -137,7 +151,8 @@ def remove(request: Req, ctx: NamedDependency[Context], region_id: FromPath[str]
 router = Router(
     "/",
     route_handlers=[
-        read, set_state, image, thumb, region_map, label_map, regions, add, predict, read_region, change, remove,
+        read, set_state, image, thumb, region_map, label_map, regions, add, add_many, predict,
+        read_region, change, remove,
     ],
     tags=["frames and regions"],
 )  # fmt: skip
