@@ -10,65 +10,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, Literal
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import msgspec
-from msgspec import Meta, Struct, field
 
 from app import store as db
 from app.errors import NotFound, PointillistError, TooMany
-from app.models import FrameId, Geometry, Id
 from app.services import engines, maps, projects
 from app.services.context import Context
 from app.services.events import Events, Subscription
+from app.services.workspace_wire import (
+    VERSION,
+    Cancel,
+    Focus,
+    Outbox,
+    Prompt,
+    code_of,
+    decode_head,
+    decode_message,
+    frame_of,
+    proposal_frame,
+)
 from app.worker import protocol
 from app.worker.client import WorkerState
 
 log = logging.getLogger("pointillist.web")
 
-VERSION = 1
 MAX_MESSAGE = 1 << 20
 MAX_UNREAD = 256
 SCENE_S = 2.0
 """A frame's other regions are read again at the latest after this long; edits are noticed at once."""
 AHEAD = (1, -1, 2)
 """Frames around the open one that are prepared when the worker is idle, the likeliest first."""
-
-RequestNumber = Annotated[int, Meta(ge=0, le=2**53)]
-
-
-class Prompt(Struct, kw_only=True, tag_field="type", tag="prompt"):
-    v: Literal[1]
-    request: RequestNumber
-    frame: FrameId
-    geometry: Geometry
-    exemplars: Annotated[list[protocol.Exemplar], Meta(max_length=50)] = field(default_factory=list)
-    engine: Annotated[str, Meta(max_length=50)] | None = None
-    refine: Id | None = None
-    previous: Annotated[str, Meta(max_length=64)] | None = None
-
-
-class Cancel(Struct, kw_only=True, tag_field="type", tag="cancel"):
-    v: Literal[1]
-    request: RequestNumber
-
-
-class Focus(Struct, kw_only=True, tag_field="type", tag="focus"):
-    v: Literal[1]
-    frame: FrameId
-
-
-class _Head(Struct):
-    v: Any = None
-    request: Any = None
-
-
-_decoder = msgspec.json.Decoder(Prompt | Cancel | Focus)
-_heads = msgspec.json.Decoder(_Head)
 
 
 class Room:
@@ -90,41 +66,6 @@ class Room:
 
 _rooms: WeakKeyDictionary[Events, Room] = WeakKeyDictionary()
 """One room per server: the events hub lives as long as the server and is shared by its sessions."""
-
-
-class Outbox:
-    """Frames that wait to be read, oldest first. A frame put under the key of a waiting one replaces it."""
-
-    def __init__(self) -> None:
-        self._frames: OrderedDict[Hashable, bytes] = OrderedDict()
-        self._changed = asyncio.Event()
-        self._closed = False
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def __contains__(self, key: Hashable) -> bool:
-        return key in self._frames
-
-    def put(self, key: Hashable, data: bytes) -> None:
-        if not self._closed:
-            self._frames.pop(key, None)
-            self._frames[key] = data
-            self._changed.set()
-
-    def close(self) -> None:
-        self._closed = True
-        self._frames.clear()
-        self._changed.set()
-
-    async def get(self) -> bytes | None:
-        """The next frame; None once closed."""
-        while not self._frames:
-            if self._closed:
-                return None
-            self._changed.clear()
-            await self._changed.wait()
-        return self._frames.popitem(last=False)[1]
 
 
 class Session:
@@ -201,13 +142,13 @@ class Session:
             return
         number: int | None = None
         try:
-            head = _heads.decode(raw)
+            head = decode_head(raw)
             number = head.request if type(head.request) is int else None
             if head.v != VERSION:
                 text = "This page is older or newer than the server. Reload the page."
                 self._refuse(number, "reload", text)
                 return
-            message = _decoder.decode(raw)
+            message = decode_message(raw)
         except (msgspec.MsgspecError, ValueError, RecursionError) as exc:
             self._refuse(number, "bad-request", f"The message cannot be read: {exc}.")
             return
@@ -378,47 +319,3 @@ class Session:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def frame_of(header: dict[str, Any], payload: bytes = b"") -> bytes:
-    """u32 LE length of the JSON header, the header, the payload."""
-    head = msgspec.json.encode(header)
-    return len(head).to_bytes(4, "little") + head + payload
-
-
-def proposal_frame(prompt: Prompt, reply: protocol.Proposals) -> tuple[dict[str, Any], bytes]:
-    """Header and payload of a proposal: the packed crops one after the other, each at `offset`."""
-    candidates, offset = [], 0
-    for found in reply.candidates:
-        candidates.append(
-            {
-                "id": found.id,
-                "score": found.score,
-                "x": found.x,
-                "y": found.y,
-                "w": found.w,
-                "h": found.h,
-                "area": found.area,
-                "offset": offset,
-                "length": len(found.bits),
-            }
-        )
-        offset += len(found.bits)
-    header = {
-        "type": "proposal",
-        "request": prompt.request,
-        "frame": prompt.frame,
-        "engine": reply.engine,
-        "weights": reply.weights,
-        "kind": reply.kind,
-        "presence": reply.presence,
-        "ms": round(reply.ms, 2),
-        "candidates": candidates,
-    }
-    return header, b"".join(found.bits for found in reply.candidates)
-
-
-def code_of(exc: PointillistError) -> str:
-    """refused, not-found, unavailable …"""
-    name = type(exc).__name__
-    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).lstrip("-")
