@@ -7,7 +7,9 @@ against the mask: a video is too much for distilling in the loop.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
@@ -112,6 +114,7 @@ class Streams:
         """Walk on, from the last masks again where memory runs out: what was tracked stays."""
         position, attempt = request.start, 0
         forward = request.stop >= request.start
+        numbers = count(request.first_object if isinstance(request, protocol.Find) else 0)
 
         def more() -> Sequence[Anchor]:
             arrived, added[:] = list(added), []
@@ -120,6 +123,7 @@ class Streams:
             return new
 
         while True:
+            given = {anchor.object: anchor.object for anchor in anchors}
             plan = Plan(
                 count=len(request.frames),
                 shape=request.frames[0].shape,
@@ -138,7 +142,16 @@ class Streams:
                         if step is None:
                             yield None
                             continue
-                        at, seen = step
+                        at, answered = step
+                        seen = (
+                            answered
+                            if isinstance(request, protocol.Track)
+                            else [
+                                # An engine counts what it finds from its anchors on; the caller counts from elsewhere.
+                                replace(one, object=_number(one.object, given, numbers))
+                                for one in answered
+                            ]
+                        )
                         found: list[protocol.TrackedObject] = []
                         for one in seen:
                             found.append(_described(one, request.target))
@@ -180,6 +193,13 @@ def _note(anchors: list[Anchor], position: int, seen: Sequence[Seen]) -> None:
         if _is_seen(one.mask):
             anchors[:] = [a for a in anchors if not (isinstance(a, Last) and a.object == one.object)]
             anchors.append(Last(position, one.object, one.mask, one.class_id))
+
+
+def _number(found: int, given: dict[int, int], numbers: Iterator[int]) -> int:
+    """The caller's number of an object that the engine calls `found`."""
+    if found not in given:
+        given[found] = next(number for number in numbers if number not in given.values())
+    return given[found]
 
 
 def _described(seen: Seen, target: float) -> protocol.TrackedObject:

@@ -3,6 +3,9 @@
 A prompt's text calls a fault: `hang`, `die`, `oom`, `slow` (half a second), `bug`; with `-once` it strikes
 only the first time, also across a restart (a marker file in `run/`). `all` answers a mask of the whole frame,
 `pair` two instances.
+
+Walks through videos read `<data>/run/fake-walk`, lines of `FAULT POSITION`: the fault strikes before that position
+is answered, once each. The fault `wait` lasts until its line is taken out of the file.
 """
 
 from __future__ import annotations
@@ -70,6 +73,7 @@ class Fake:
         anchors = list(plan.anchors)
         for position in plan.positions:
             yield None
+            self._walk_fault(position)
             anchors += plan.more()
             latest = {a.object: a for a in anchors if (position - a.position) * plan.step >= 0}
             yield position, [Seen(a.object, a.mask, 0.9, a.class_id) for a in latest.values()]
@@ -82,6 +86,7 @@ class Fake:
         known = max((a.object for a in plan.anchors), default=-1) + 1
         for position in plan.positions:
             yield None
+            self._walk_fault(position)
             yield position, [Seen(known + k, mask, 0.8, class_id) for k, (_, class_id) in enumerate(texts)]
 
     def label(self, image: np.ndarray) -> np.ndarray:
@@ -133,6 +138,22 @@ class Fake:
                 return
             marker.parent.mkdir(parents=True, exist_ok=True)
             marker.touch()
+        self._strike(fault)
+
+    def _walk_fault(self, position: int) -> None:
+        plan = self._run / "fake-walk"
+        for line in _lines(plan):
+            fault, _, at = line.partition(" ")
+            if at != str(position):
+                continue
+            if fault == "wait":
+                while line in _lines(plan):
+                    threading.Event().wait(0.01)
+            else:
+                plan.write_text("\n".join(other for other in _lines(plan) if other != line))
+                self._strike(fault)
+
+    def _strike(self, fault: str) -> None:
         match fault:
             case "hang":
                 threading.Event().wait()
@@ -144,3 +165,10 @@ class Fake:
                 threading.Event().wait(0.5)
             case "bug":
                 raise ZeroDivisionError("a bug in an engine")
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text("ascii").splitlines()
+    except FileNotFoundError:
+        return []
