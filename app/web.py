@@ -29,6 +29,7 @@ from app.routes.api import (
     assets,
     backups,
     class_templates,
+    engines,
     frames,
     imports,
     inspector,
@@ -95,6 +96,7 @@ def create_app(ctx: Context) -> Litestar:
             jobs.router,
             class_templates.router,
             backups.router,
+            engines.router,
         ],
         request_max_body_size=JSON_BODY_LIMIT,
     )

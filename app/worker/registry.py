@@ -31,7 +31,14 @@ class Entry:
     an https address."""
     gated: bool = False
     """Whether the hub gives them only to people who accepted the licence there."""
+    without_gpu: str = ""
+    """What a person must expect where there is no GPU, to follow "No GPU was found: "."""
     hidden: bool = False
+
+    @property
+    def folder(self) -> bool:
+        """Whether its weights are a folder."""
+        return any(name.endswith("/") for name in self.files)
 
 
 SAM_LICENCE = "SAM License (Meta)"
@@ -64,6 +71,7 @@ TABLE: dict[str, Entry] = {
         files=("sam3.pt",),
         hub="facebook/sam3:sam3.pt",
         gated=True,
+        without_gpu="on a processor each new frame takes about a minute",
     ),
     "sam2": Entry(
         EngineInfo(
@@ -81,6 +89,7 @@ TABLE: dict[str, Entry] = {
         extra="sam2",
         files=("sam2/",),
         hub="facebook/sam2.1-hiera-large",
+        without_gpu="on a processor each new frame takes up to a minute",
     ),
     "deeplabv3": Entry(
         EngineInfo(
@@ -97,6 +106,7 @@ TABLE: dict[str, Entry] = {
         extra="deeplabv3",
         files=("deeplabv3_resnet101_coco-586e9e4e.pth", "deeplabv3.pth"),
         hub="https://download.pytorch.org/models/deeplabv3_resnet101_coco-586e9e4e.pth",
+        without_gpu="on a processor a frame takes 5 to 20 seconds",
     ),
     "fake": Entry(
         EngineInfo(

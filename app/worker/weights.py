@@ -1,15 +1,29 @@
-"""Where the weights of engines lie, what they hash to, and what is missing for an engine to run.
+"""Where the weights of engines lie, and in words what is missing for an engine to run and what would make it run.
 
 Imports no engine and nothing heavy: the web process, the doctor and the worker all ask here and say the same.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import os
+import shlex
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from app.errors import Unavailable
 from app.worker.parts import EngineInfo
 from app.worker.registry import TABLE, Entry
+from app.worker.weight_files import chosen, complaint, known_sha256, sha256_of
+
+ROOT = Path(__file__).resolve().parents[2]
+HUB = "https://huggingface.co"
+GPU_SIGNS = ("/dev/nvidia0", "/proc/driver/nvidia/version")
 
 
 @dataclass(frozen=True)
@@ -21,20 +35,130 @@ class Found:
 
 
 def find(entry: Entry, data: Path) -> Found | None:
-    """The weights of an engine, None where there are none on this machine."""
-    for name in entry.files:
-        path = data / "weights" / name
-        if path.is_dir() if name.endswith("/") else path.is_file():
-            return Found(path)
+    """The weights of an engine: the path that was chosen, else what lies in `<data>/weights/`.
+
+    None where there are none on this machine. What is found may still not be those of this engine.
+    """
+    picked = chosen(data).get(entry.info.id)
+    paths = [data / "weights" / name for name in entry.files] if picked is None else [picked]
+    for path in paths:
+        if entry.files and (path.is_dir() if entry.folder else path.is_file()):
+            return Found(path, known_sha256(path, data))
     return None
+
+
+def found(data: Path, engine: str) -> Found | None:
+    """The weights of the engine with this id and their SHA-256, which is computed where it is not known yet.
+
+    None where there are none or it needs none. Raises Unavailable where they cannot be read.
+    """
+    entry = TABLE.get(engine)
+    there = None if entry is None else find(entry, data)
+    if there is None:
+        return None
+    try:
+        return Found(there.path, there.sha256 or sha256_of(there.path, data))
+    except OSError as exc:
+        raise Unavailable(f"{there.path} cannot be read: {os.strerror(exc.errno or 0)}.") from exc
 
 
 def infos(data: Path, *, fake: bool = False) -> list[EngineInfo]:
     """The engines of this installation, each with the reason why it cannot run where it cannot."""
-    return [entry.info for entry in TABLE.values() if fake or not entry.hidden]
+    importlib.invalidate_caches()
+    return [info_of(entry, data) for entry in TABLE.values() if fake or not entry.hidden]
 
 
-def found(data: Path, engine: str) -> Found | None:
-    """The weights of the engine with this id, None where there are none or it needs none."""
-    entry = TABLE.get(engine)
-    return None if entry is None else find(entry, data)
+def info_of(entry: Entry, data: Path) -> EngineInfo:
+    """An engine as it stands on this machine, without importing or loading anything."""
+    there = find(entry, data)
+    info = replace(entry.info, note=_note(entry))
+    if there is not None:
+        info = replace(info, file=str(there.path), sha256=there.sha256)
+    missing = [name for name in entry.packages if not _installed(name)]
+    if missing:
+        command = install_command(entry.extra)
+        return replace(
+            info,
+            available=False,
+            state="no-package",
+            reason=_packages_sentence(missing),
+            step=f"Install what it needs: {command}",
+            command=command,
+        )
+    if not entry.files:
+        return info
+    picked = chosen(data).get(entry.info.id)
+    if there is None:
+        reason = (
+            f"The weights of {entry.info.id} are not on this machine."
+            if picked is None
+            else complaint(picked, folder=entry.folder)
+        )
+        return replace(info, available=False, state="no-weights", reason=reason, **_weights_step(entry, data))
+    wrong = complaint(there.path, folder=entry.folder)
+    if wrong:
+        return replace(info, available=False, state="bad-weights", reason=wrong, **_weights_step(entry, data))
+    return info
+
+
+def weights_place(entry: Entry, data: Path) -> Path:
+    """Where the weights of this engine are looked for if nothing else was chosen."""
+    return data / "weights" / entry.files[0].rstrip("/")
+
+
+def source_page(entry: Entry) -> str:
+    """The address at which a person can read about the weights, or get them."""
+    return entry.hub if "://" in entry.hub else f"{HUB}/{entry.hub.partition(':')[0]}"
+
+
+def install_command(extra: str) -> str:
+    """The pip command that installs an extra of this project for the running interpreter."""
+    # Editable, as the set-up does it: a plain install would leave the templates behind.
+    checkout = (ROOT / "pyproject.toml").is_file()
+    what = ["-e", f"{ROOT}[{extra}]"] if checkout else [f"pointillist[{extra}]"]
+    return shlex.join([sys.executable, "-m", "pip", "install", *what])
+
+
+def fetch_command(engine: str, data: Path) -> str:
+    """The command that downloads the weights of an engine."""
+    beside = Path(sys.executable).with_name("pointillist")
+    program = str(beside) if beside.is_file() else "pointillist"
+    return shlex.join([program, "engines", "fetch", engine, "--data", str(data)])
+
+
+def gpu_seen() -> bool:
+    """Whether this machine seems to have an NVIDIA GPU that we may use; asks no driver."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        return False
+    return any(Path(sign).exists() for sign in GPU_SIGNS) or shutil.which("nvidia-smi") is not None
+
+
+def _note(entry: Entry) -> str:
+    if not entry.without_gpu or gpu_seen():
+        return ""
+    return f"No GPU was found: {entry.without_gpu}."
+
+
+def _weights_step(entry: Entry, data: Path) -> dict[str, str]:
+    place = weights_place(entry, data)
+    command = fetch_command(entry.info.id, data)
+    licence = f"Accept the licence at {source_page(entry)}. " if entry.gated else ""
+    what = (
+        f"Put the folder with config.json and model.safetensors at {place}"
+        if entry.folder
+        else f"Put {place.name} into {place.parent}"
+    )
+    return {"step": f"{licence}{what}, choose its path, or fetch it: {command}", "command": command}
+
+
+def _packages_sentence(missing: list[str]) -> str:
+    if len(missing) == 1:
+        return f"The Python package {missing[0]} is not installed."
+    return f"The Python packages {', '.join(missing[:-1])} and {missing[-1]} are not installed."
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ValueError:  # imported by hand, without a specification
+        return module in sys.modules

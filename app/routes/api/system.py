@@ -1,4 +1,4 @@
-"""/api/v1/health, /engines and the stream of events"""
+"""/api/v1/health and the stream of events"""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from litestar.params import FromQuery
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from app.routes.api.common import known_id
-from app.services import engines, health
+from app.services import health
 from app.services.context import Context
 from app.services.health import Health
 
@@ -22,11 +22,6 @@ KEEP_ALIVE_S = 15.0
 @get("/health", sync_to_thread=True)
 def read_health(ctx: NamedDependency[Context]) -> Health:
     return health.check(ctx)
-
-
-@get("/engines", sync_to_thread=True)
-def read_engines(ctx: NamedDependency[Context]) -> list[engines.EngineInfo]:
-    return engines.listing(ctx)
 
 
 @get("/events", sync_to_thread=False)
@@ -51,4 +46,4 @@ def events(
     return ServerSentEvent(stream())
 
 
-router = Router("/", route_handlers=[read_health, read_engines, events], tags=["system"])
+router = Router("/", route_handlers=[read_health, events], tags=["system"])
