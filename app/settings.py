@@ -30,6 +30,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_jobs: int = 50
     """Jobs that may wait or run at once."""
     feature_cache_mb: int = 1024
+    engine_memory_mb: int = 0
+    """What the models of all loaded engines may take together; 0 = as much as the device has."""
     engine: str = "classic"
     language: str = "en"
     log_level: str = "info"

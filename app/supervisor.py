@@ -317,10 +317,11 @@ class Supervisor:
         if name in self._commands:
             return self._commands[name]
         data = str(self._data)
-        cache = str(self.settings.feature_cache_mb)
+        limits = ["--cache-mb", str(self.settings.feature_cache_mb)]
+        limits += ["--memory-mb", str(self.settings.engine_memory_mb)]
         match name:
             case "worker":
-                more = ["--socket", str(self.socket), "--data", data, "--cache-mb", cache]
+                more = ["--socket", str(self.socket), "--data", data, *limits]
                 return [sys.executable, "-m", "app.worker", *more]
             case "consumer":
                 return [sys.executable, "-m", "tasks.consumer", "--data", data]

@@ -17,6 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--socket", type=Path, required=True, help="path of the AF_UNIX socket to listen on")
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--cache-mb", type=int, default=1024, help="memory for prepared frames")
+    parser.add_argument("--memory-mb", type=int, default=0, help="memory for models, 0 = all there is")
     parser.add_argument("--no-lifeline", action="store_true", help="go on when stdin is closed")
     options = parser.parse_args(argv)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         options.data,
         authkey,
         cache_mb=options.cache_mb,
+        memory_mb=options.memory_mb,
         fake=registry.fake_wanted(),
         lifeline=not options.no_lifeline,
     )

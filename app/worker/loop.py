@@ -66,10 +66,10 @@ WARM_S = 20.0
 
 
 class Loop:
-    def __init__(self, data: Path, *, cache_mb: int = 1024, fake: bool = False) -> None:
+    def __init__(self, data: Path, *, cache_mb: int = 1024, memory_mb: int = 0, fake: bool = False) -> None:
         self.inbox = Inbox()
         self._line: Line | None = None
-        self.answers = Answers(data, cache_bytes=cache_mb << 20, fake=fake)
+        self.answers = Answers(data, cache_bytes=cache_mb << 20, memory_bytes=memory_mb << 20, fake=fake)
         self._hello = protocol.Hello(
             pid=os.getpid(), version=protocol.VERSION, engines=weights.infos(data, fake=fake)
         )
@@ -185,6 +185,7 @@ def run(
     authkey: bytes,
     *,
     cache_mb: int = 1024,
+    memory_mb: int = 0,
     fake: bool = False,
     lifeline: bool = True,
 ) -> None:
@@ -192,7 +193,7 @@ def run(
     cv2.setNumThreads(max(1, min(4, (os.cpu_count() or 2) - 1)))
     if lifeline:
         threading.Thread(target=_end_with_parent, name="lifeline", daemon=True).start()
-    loop = Loop(data.resolve(), cache_mb=cache_mb, fake=fake)
+    loop = Loop(data.resolve(), cache_mb=cache_mb, memory_mb=memory_mb, fake=fake)
     # A predecessor that was killed left its socket behind.
     socket.unlink(missing_ok=True)
     listener = Listener(str(socket), family="AF_UNIX", backlog=4, authkey=authkey)
