@@ -124,12 +124,23 @@ def _program(name: str, use: str) -> Finding:
 def _engines(settings: Settings) -> list[Finding]:
     from app.worker import weights
 
-    return [
-        Finding(
-            name=f"engine {info.id}",
-            ok=info.available,
-            sentence=_("can {can}").format(can=", ".join(info.can)) if info.available else info.reason,
-            needed=info.id == settings.engine,
+    found = []
+    for info in weights.infos(settings.data, fake=settings.fake_engine):
+        if info.available:
+            parts = [_("can {can}").format(can=", ".join(info.can))]
+            if info.file:
+                parts.append(_("weights {path}").format(path=info.file))
+            if info.sha256:
+                parts.append(f"SHA-256 {info.sha256}")
+            sentence = f"{'; '.join(parts)}. {info.note}".rstrip()
+        else:
+            sentence = f"{info.reason} {info.step}"
+        found.append(
+            Finding(
+                name=f"engine {info.id}",
+                ok=info.available,
+                sentence=sentence,
+                needed=info.id == settings.engine,
+            )
         )
-        for info in weights.infos(settings.data, fake=settings.fake_engine)
-    ]
+    return found

@@ -126,9 +126,19 @@ def sha256_of(path: Path, data: Path | None = None) -> str:
             digest.update(block)
     found = digest.hexdigest()
     if data is not None:
-        hashes = {name: entry for name, entry in _hashes(data).items() if Path(name).exists()}
-        _write(_cache(data), {**hashes, str(file): (*stamp, found)})
+        _remember(data, file, stamp, found)
     return found
+
+
+def remember_sha256(path: Path, sha256: str, data: Path) -> None:
+    """Keep a SHA-256 that was computed while the weights were written. Raises OSError."""
+    file = main_file(path)
+    _remember(data, file, _stamp(file), sha256)
+
+
+def _remember(data: Path, file: Path, stamp: tuple[int, int], sha256: str) -> None:
+    hashes = {name: entry for name, entry in _hashes(data).items() if Path(name).exists()}
+    _write(_cache(data), {**hashes, str(file): (*stamp, sha256)})
 
 
 def _stamp(file: Path) -> tuple[int, int]:
