@@ -85,6 +85,8 @@ class Session:
         self._scenes: dict[str, tuple[float, maps.Scene]] = {}
         self._stack = AsyncExitStack()
         self._proposal: int | None = None
+        self._engine: str | None = None
+        """The engine of the newest prompt: the next click will likely ask it again."""
 
     async def open(self) -> None:
         """Say hello and listen for changes. Raises NotFound or Conflict for a project that cannot be
@@ -202,6 +204,7 @@ class Session:
             previous=prompt.previous,
             exemplars=prompt.exemplars,
         )
+        self._engine = prompt.engine
         protocol.check_prompts(request.geometry, request.frame, request.exemplars)
         reply = await asyncio.wrap_future(self._ctx.worker.submit(request))
         if self._left(prompt.frame):
@@ -266,7 +269,7 @@ class Session:
         around = [frames[index + step] for step in AHEAD if index + step in frames]
         if self.frame == scene.frame.id:
             refs = [maps.frame_ref(self._ctx.paths, frame) for frame in (scene.frame, *around)]
-            self._ctx.worker.warm(protocol.Warm(frames=refs, engine=scene.project.engine))
+            self._ctx.worker.warm(protocol.Warm(frames=refs, engine=self._engine or scene.project.engine))
 
     async def _listen(self, subscription: Subscription) -> None:
         while True:

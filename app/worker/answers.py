@@ -10,10 +10,10 @@ import os
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import msgspec
 import numpy as np
 
@@ -22,13 +22,14 @@ from app.algo.fuse import Box, bounding_box, fuse_regions
 from app.algo.labels import encode_rle
 from app.algo.outline import rasterise
 from app.algo.what_if import layers_of
-from app.errors import NotFound, Refused
+from app.errors import Refused
 from app.formats import label_png
 from app.models import Certificate, quantise
 from app.worker import engines, inspecting, memory, protocol, registry, weights
 from app.worker.caches import ByteLru, Proposal
 from app.worker.drawing import Drawer, Drawn, prompt_of
 from app.worker.engines import Ask, Candidate, Prompt, Purpose
+from app.worker.images import read_frame
 from app.worker.protocol import FrameRef, Message
 from app.worker.refine import Window, to_region
 from app.worker.residents import Residents
@@ -41,6 +42,8 @@ PROPOSAL_BYTES = 64 << 20
 MAP_BYTES = 64 << 20
 LOAD_S = 300.0
 """The watchdog's patience while an engine loads."""
+AHEAD_S = 8.0
+"""Engines that take longer for a frame prepare only the open one ahead."""
 DISTIL_S = 30.0
 MAX_CANDIDATES = {"alternatives": 3, "instances": 200}
 
@@ -49,17 +52,17 @@ class Answers:
     """The handlers and what they remember. One working thread calls it; `status` and `add_anchor` any thread."""
 
     def __init__(self, data: Path, *, cache_bytes: int, memory_bytes: int = 0, fake: bool = False) -> None:
-        self._data = data
         self._fake = fake
+        read = partial(read_frame, data)
         self.residents = Residents(
             lambda name: engines.load(name, data, weights=weights.found(data, name), fake=fake),
             lambda name: registry.entry_of(name, fake=fake).info.needs_mb,
-            self.read,
+            read,
             cache_bytes=cache_bytes,
             memory_bytes=memory_bytes,
         )
-        self._drawer = Drawer(self.residents)
-        self._streams = Streams(data, self.residents, self._drawer, self.read)
+        self._drawer = Drawer(self.residents, data, fake=fake)
+        self._streams = Streams(data, self.residents, self._drawer, read)
         self._proposals: ByteLru[str, Proposal] = ByteLru(PROPOSAL_BYTES, lambda found: found.nbytes)
         self._maps: ByteLru[bytes, protocol.Rendered] = ByteLru(
             MAP_BYTES, lambda found: len(found.body) + 500
@@ -82,6 +85,18 @@ class Answers:
     def answer(self, request: Message, check: Callable[[], None]) -> Steps:
         """The steps of one request. `check` raises Cancelled when the request is not wanted any more."""
         return self._handlers[type(request)](request, check)
+
+    def warm_allow_s(self, engine_id: str, *, is_open: bool) -> float:
+        """The seconds that `warm` may take; 0 where the frame should not be prepared ahead: the engine takes no
+        prompts, cannot load, or is so slow that a click would wait long for a frame nobody opened.
+        """
+        if "points" not in registry.entry_of(engine_id, fake=self._fake).info.can:
+            return 0.0
+        if engine_id in self.residents.failed:
+            return 0.0
+        if not is_open and self.residents.slowest_s.get(engine_id, 0.0) > AHEAD_S:
+            return 0.0
+        return self.residents.get(engine_id).prepare_s if engine_id in self.residents else LOAD_S
 
     def warm(self, frame: FrameRef, engine_id: str, protect: Sequence[tuple[FrameRef, str]]) -> None:
         """Prepare a frame, unless that would cost one of `protect` its place."""
@@ -172,9 +187,12 @@ class Answers:
                 mask = answer.candidates[0].mask
             engine = yield from self._ready(request.engine, request.frame, "render")
             yield protocol.Working(allow_s=DISTIL_S)
+            # What is certified is what will be rendered: stored coordinates, among the masks that are there.
+            geometry = quantise(geometry)
             rivals = request.regions if engine.competes else []
+            yield from self._certified(request.frame, rivals)
             others = [prompt_of(region.geometry) for region in rivals]
-            outlines = [render.outlined(region.geometry, shape) for region in rivals]
+            exact = render.exact_masks(shape, rivals, self._drawer.fixed(request.frame, rivals)[0])
             prepared = self.residents.prepared(request.engine, request.frame, "render")
 
             def draw(points: np.ndarray) -> np.ndarray:
@@ -182,7 +200,7 @@ class Answers:
                 prompts = [*others, Prompt(points, geometry.box, geometry.text)]
                 crops = engine.render(prepared, shape, prompts)
                 if engine.competes:
-                    crops = render.settle(crops, [*outlines, None], shape, prompts)
+                    crops = render.settle(crops, [*exact, None], shape, prompts)
                 return crops[-1].full(shape)
 
             def draw_in(box: Box, there: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray] | None:
@@ -213,6 +231,7 @@ class Answers:
                 weights=engine.weights,
                 target=request.target,
             )
+            self._drawer.keep(request.frame, geometry, request.engine, engine.weights, mask)
         box = bounding_box(mask)
         if box is None:
             raise Refused("The region covers no pixel of the frame; draw it larger.")
@@ -235,7 +254,8 @@ class Answers:
             yield from self._needed(request)
             check()
             kept = self._winners(request)
-            self._maps.put(key, kept)
+            if not kept.substituted:  # only until the engine is back
+                self._maps.put(key, kept)
         yield msgspec.structs.replace(kept, request=request.request)
 
     def _label_png(self, request: protocol.LabelPng, check: Callable[[], None]) -> Steps:
@@ -347,9 +367,19 @@ class Answers:
         )
 
     def _needed(self, request: Drawn) -> Steps:
-        """Load and prepare only where some region is not drawn by its outline."""
-        if self._drawer.needs(request):
-            yield from self._ready(request.engine, request.frame, "render")
+        """Load and prepare what the masks of the request's regions still need."""
+        yield from self._certified(request.frame, request.regions)
+        competitor = self._drawer.competitor(request.frame, request.regions, request.engine)
+        if competitor is not None:
+            yield from self._ready(competitor, request.frame, "render")
+
+    def _certified(self, frame: FrameRef, regions: Sequence[protocol.RegionSpec]) -> Steps:
+        """Ready the engines that certified regions whose masks lie nowhere; one that cannot load stays away."""
+        for name in self._drawer.certifiers(frame, regions):
+            yield protocol.Working(allow_s=LOAD_S)
+            # Other weights than those that certified the regions may show once it is loaded.
+            if self._drawer.load(name) and name in self._drawer.certifiers(frame, regions):
+                yield from self._ready(name, frame, "render")
 
     def _require(self, engine_id: str, prompt: Prompt, exemplars: bool) -> None:
         can = registry.entry_of(engine_id, fake=self._fake).info.can
@@ -374,25 +404,3 @@ class Answers:
             self.residents.prepare(engine_id, frame, purpose)
         yield None
         return engine
-
-    def read(self, frame: FrameRef) -> np.ndarray:
-        """The frame's pixels, (H, W, 3) uint8 RGB. Raises NotFound, or Refused where they do not fit the
-        frame.
-        """
-        path = (self._data / frame.path).resolve()
-        if not path.is_relative_to(self._data) or not path.is_file():
-            raise NotFound(
-                f"The image of frame {frame.id} is not in the data folder; import the asset again."
-            )
-        data = np.fromfile(path, np.uint8)
-        image = (
-            cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION) if data.size else None
-        )
-        if image is None:
-            raise Refused(f"The image of frame {frame.id} is damaged; import the asset again.")
-        if image.shape[:2] != frame.shape:
-            raise Refused(
-                f"The image of frame {frame.id} is {image.shape[1]}×{image.shape[0]} px, "
-                f"not {frame.width}×{frame.height} px; import the asset again."
-            )
-        return image

@@ -61,10 +61,6 @@ class Line:
                     log.warning("%d bytes that are no message: %s", len(data), exc)
 
 
-WARM_S = 20.0
-"""The watchdog's patience while a frame is prepared ahead."""
-
-
 class Loop:
     def __init__(self, data: Path, *, cache_mb: int = 1024, memory_mb: int = 0, fake: bool = False) -> None:
         self.inbox = Inbox()
@@ -121,11 +117,14 @@ class Loop:
                 return
             if not self.inbox.wants(frame):
                 return
+        allow_s = self.answers.warm_allow_s(engine, is_open=is_open)
+        if not allow_s:
+            return
         protect = [] if is_open else self.inbox.warm_set()
         line = self._line
         if line is not None:
             # A click that arrives meanwhile has to wait: that is no hang.
-            line.send(protocol.Working(allow_s=WARM_S))
+            line.send(protocol.Working(allow_s=allow_s))
         try:
             self.answers.warm(frame, engine, protect)
         except Exception:

@@ -5,6 +5,7 @@ Engines load when they are first asked and stay; the least recently used one is 
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -77,6 +78,8 @@ class Residents:
         self.frames = Frames(cache_bytes)
         self.failed: dict[str, str] = {}
         """Engine → the sentence with which its last loading failed."""
+        self.slowest_s: dict[str, float] = {}
+        """Engine → seconds of its slowest preparation but the first, which pays for starting up."""
 
     def __contains__(self, name: str) -> bool:
         return name in self._engines
@@ -141,7 +144,10 @@ class Residents:
         """Prepare a frame and keep it, unless that would cost one of `protect` its place."""
         engine = self.get(name)
         tier = engine.tiers[purpose][0]
+        started = time.monotonic()
         made = engine.prepare(self._read(frame) if engine.reads_frames else None, tier)
+        taken = time.monotonic() - started
+        self.slowest_s[name] = max(self.slowest_s[name], taken) if name in self.slowest_s else 0.0
         others = {(engine_id, other.hash, tier) for other, engine_id in protect} - {(name, frame.hash, tier)}
         self.frames.put((name, frame.hash, tier), made, protect=others)
         return made
