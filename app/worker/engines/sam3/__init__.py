@@ -56,7 +56,7 @@ class Sam3:
         with cpu.building(self.device):
             checkpoint.fill(self.model, read)
         self.tracker: Any = self.model.inst_interactive_predictor.model
-        self.weights = (weights.sha256 or sha256_of(weights.path))[:16]
+        self.weights = (weights.sha256 or sha256_of(weights.path, data))[:16]
         self._encoder = Encoder(self.model, self.device)
         self._segmenter = Segmenter(self.model, self.device)
         self._grounder = Grounder(self.model, self._encoder.processor)
