@@ -3,11 +3,14 @@
  * table. `label`, `hint`: string keys. `keys` win over class shortcuts; `soft` keys give way to them.
  * `run(app, event)`; `enabled(state)`; `shown: false` keeps it out of the help sheet; `global` works with focus on a control.
  */
+import { areInstances } from './instances.js';
+
 const canvasTool = (tool, key, icon) => ({
   id: `tool-${tool}`, tool, keys: [key], icon, group: 'tools', label: `tool.${tool}`, run: (app) => app.useTool(tool),
 });
 const waits = (s) => Boolean(s.proposal || s.prompt);
 const drawing = (s) => s.gesture?.kind === 'ring';
+const instances = (s) => areInstances(s.proposal);
 const several = (s) => (s.proposal?.candidates.length ?? 0) > 1;
 
 export const ACTIONS = [
@@ -16,6 +19,8 @@ export const ACTIONS = [
   canvasTool('point-plus', 'a', 'pplus'),
   canvasTool('point-minus', 'd', 'pminus'),
   canvasTool('box', 'b', 'box'),
+  canvasTool('exemplar', 'e', 'exm'),
+  { ...canvasTool('text', '/', 'text'), run: (app) => app.startText() },
   { ...canvasTool('outline', 'o', 'outl'), after: 'line' },
   { ...canvasTool('inspect', 'q', 'search'), run: (app) => app.toggleInspect() },
 
@@ -26,6 +31,11 @@ export const ACTIONS = [
     run: (app) => app.takeBack() },
   { id: 'next-candidate', keys: ['Tab'], group: 'labels', label: 'action.next_candidate', enabled: several, run: (app) => app.cycle(1) },
   { id: 'previous-candidate', keys: ['Shift+Tab'], group: 'labels', label: 'action.previous_candidate', enabled: several, run: (app) => app.cycle(-1) },
+  { id: 'toggle-instance', keys: ['k'], group: 'labels', label: 'action.toggle_instance', hint: 'hint.instance', hintCaps: ['Click', 'K'], enabled: instances, run: (app) => app.toggleInstance() },
+  { id: 'limit-down', keys: [','], group: 'labels', label: 'action.limit_down', enabled: instances, run: (app) => app.limitBy(-1) },
+  { id: 'limit-up', keys: ['.'], group: 'labels', label: 'action.limit_up', enabled: instances, run: (app) => app.limitBy(1) },
+  { id: 'next-engine', keys: ['Shift+e'], icon: 'eng', group: 'labels', label: 'action.next_engine', run: (app) => app.nextEngine() },
+  { id: 'track', keys: ['t'], icon: 'trackf', group: 'labels', label: 'action.track', enabled: (s) => Boolean(s.selected), run: (app) => app.openTrack() },
   { id: 'delete', keys: ['Delete'], icon: 'trash', group: 'labels', label: 'action.delete', enabled: (s) => Boolean(s.selected),
     run: (app) => app.removeSelected() },
 
@@ -73,6 +83,9 @@ export const GESTURES = [
   { caps: ['Drag'], label: 'gesture.reach', group: 'labels', tools: ['point-plus', 'point-minus'] },
   { caps: ['Shift'], label: 'gesture.preview', hint: 'hint.preview', group: 'labels', tools: ['point-plus', 'point-minus'] },
   { caps: ['Drag'], label: 'gesture.box', hint: 'hint.box', group: 'labels', tools: ['box'] },
+  { caps: ['Drag'], label: 'gesture.exemplar', hint: 'hint.exemplar', group: 'labels', tools: ['exemplar'] },
+  { caps: ['Alt', 'Drag'], label: 'gesture.exemplar_minus', hint: 'hint.exemplar_minus', group: 'labels', tools: ['exemplar'] },
+  { caps: ['Click'], label: 'gesture.instance', group: 'labels', tools: ['text', 'exemplar'] },
   { caps: ['Click'], label: 'gesture.select', hint: 'hint.select', group: 'labels', tools: ['select'] },
   { caps: ['Drag'], label: 'gesture.move_point', hint: 'hint.move_point', group: 'labels', tools: ['select'] },
   { caps: ['Click'], label: 'gesture.ring', hint: 'hint.ring', group: 'labels', tools: ['outline'] },
@@ -115,6 +128,6 @@ export function hintsFor(state) {
   const out = GESTURES.filter((g) => g.hint && (g.tools === '*' || g.tools.includes(tool)))
     .map((g) => ({ caps: g.hintCaps ?? g.caps, text: g.hint, last: g.tools === '*' }));
   const actions = ACTIONS.filter((a) => a.hint && a.group === 'labels' && (a.id === 'reject' ? waits(state) || state.selected : isEnabled(a, state)))
-    .map((a) => ({ chord: a.keys[0], text: a.id === 'reject' && !waits(state) ? 'hint.deselect' : a.hint }));
+    .map((a) => ({ chord: a.hintCaps ? null : a.keys[0], caps: a.hintCaps, text: a.id === 'reject' && !waits(state) ? 'hint.deselect' : a.hint }));
   return [...out.filter((h) => !h.last), ...actions, ...out.filter((h) => h.last)];
 }

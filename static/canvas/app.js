@@ -1,5 +1,6 @@
 /** Everything an action, a button or another panel may ask of the workspace. No DOM but focus and page-wide classes. */
 import { actionById, isEnabled } from './actions.js';
+import { obstacle } from './engines.js';
 import { frameIndex } from './ids.js';
 import { regionAt } from './labelmap.js';
 import { fitView, panBy, zoomAt } from './view.js';
@@ -7,7 +8,9 @@ import { fitView, panBy, zoomAt } from './view.js';
 const PAGE_PARTS = ['.rail', '#tools', '#canvas-host', '.panel', '#strip'];
 const clamp01 = (value) => Math.min(1, Math.max(0, value));
 
-export function createApp({ store, machine, frames, labels, history, player, timeline, whatIf, emit, say, announce, t, openHelp, invalidateHover }) {
+export function createApp({
+  store, host, machine, frames, labels, history, player, choice, timeline, whatIf, emit, say, announce, t, openHelp, openTrack, focusText, invalidateHover,
+}) {
   const get = store.get;
   let pans = 0;
   let before = 'select';
@@ -26,6 +29,12 @@ export function createApp({ store, machine, frames, labels, history, player, tim
       if (id === 'inspect' && get().tool !== id) before = get().tool;
       store.set({ tool: id });
     },
+    startText() {
+      app.useTool('text');
+      focusText();
+    },
+    /** The keys belong to the canvas again. */
+    toCanvas: () => host.focus({ preventScroll: true }),
     toggleInspect: () => (get().tool === 'inspect' ? app.leaveInspect() : app.useTool('inspect')),
     leaveInspect: () => app.useTool(before),
     toggleWhatIf: () => whatIf.toggle(),
@@ -37,6 +46,22 @@ export function createApp({ store, machine, frames, labels, history, player, tim
     accept() { if (!machine.handle('accept')) labels.accept(); },
     reject: () => labels.reject(),
     cycle: labels.cycle,
+    toggleInstance: () => labels.toggle(),
+    limitBy: labels.limitBy,
+    setLimit: labels.setLimit,
+    /** Ask for a text; false where the chosen engine cannot, which the field says. */
+    askText(text) {
+      const locked = labels.lockedReason();
+      const wrong = obstacle(get(), ['text']);
+      if (locked) say(locked, 'warn');
+      else if (!wrong) labels.askText(text);
+      return !locked && !wrong;
+    },
+    useEngine: choice.use,
+    nextEngine: choice.next,
+    refreshEngines: choice.refresh,
+    useEngineForProject: choice.useForProject,
+    openTrack,
     takeBack() { if (!machine.handle('back')) labels.takeBack(); },
     escape() {
       if (machine.cancel() || labels.reject()) return;
@@ -138,6 +163,7 @@ export function createApp({ store, machine, frames, labels, history, player, tim
     'set-region-class': ({ region_id, class_id }) => labels.setRegionClass(region_id, Number(class_id)),
     'set-region-attributes': ({ region_id, attributes }) => labels.setRegionAttributes(region_id, attributes),
     'delete-region': ({ region_id }) => labels.removeRegion(region_id ?? get().selected),
+    track: ({ direction }) => openTrack(direction ?? null),
     'goto-frame': ({ index, frame_id }) => app.goto(index === undefined ? frameIndex(frame_id) : Number(index)),
     'frame-state': ({ state }) => { if (get().frame?.state !== state) history.setFrameState(state); },
     reload: () => frames.refresh(get().frameId),

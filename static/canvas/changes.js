@@ -1,16 +1,19 @@
 /** Changes of regions on their way to the server: shown at once, acknowledged or taken back later. */
 
+/** An engine turns each mask into points: on a slow machine that takes its time. */
+const PATIENCE_EACH_MS = 20_000;
+
 export function createChanges({ store, transport, frames, revisions, emit, say, t }) {
   const get = store.get;
 
   /** What every answered change does; `frame` is where it happened, perhaps no longer shown. */
   function acknowledged(frame, answer) {
-    if (answer?.region) {
-      revisions.set(answer.region.id, answer.region.revision);
-      const state = get();
-      if (state.frameId === frame && state.regions.some((r) => r.id === answer.region.id) && state.draft?.id !== answer.region.id) {
-        store.set({ regions: state.regions.map((r) => (r.id === answer.region.id ? answer.region : r)) });
-      }
+    const saved = new Map([answer?.region, ...(answer?.regions ?? [])].filter(Boolean).map((region) => [region.id, region]));
+    for (const region of saved.values()) revisions.set(region.id, region.revision);
+    const { frameId, regions, draft } = get();
+    if (draft) saved.delete(draft.id);
+    if (frameId === frame && regions.some((r) => saved.has(r.id))) {
+      store.set({ regions: regions.map((r) => saved.get(r.id) ?? r) });
     }
     frames.changed(frame);
     store.set({ canUndo: true, canRedo: false });
@@ -35,6 +38,14 @@ export function createChanges({ store, transport, frames, revisions, emit, say, 
     }), undone);
   }
 
+  /** Several regions in one change, that one undo takes back. `made`: [{region, proposal, engine}]. */
+  function addAll(frame, made, undone) {
+    const regions = made.map(({ region: { id, class_id, geometry }, proposal, engine }) => ({ id, class_id, geometry, proposal, engine }));
+    return send(frame, () => ({
+      method: 'POST', url: `/frames/${frame}/regions/batch`, body: { regions }, patience: PATIENCE_EACH_MS * regions.length,
+    }), undone);
+  }
+
   function patch(region, body) {
     return send(region.frame_id, () => ({
       method: 'PATCH', url: `/regions/${region.id}`, body, revision: revisions.get(region.id) ?? region.revision,
@@ -47,5 +58,5 @@ export function createChanges({ store, transport, frames, revisions, emit, say, 
     }));
   }
 
-  return { send, add, patch, remove };
+  return { send, add, addAll, patch, remove };
 }

@@ -1,6 +1,8 @@
 /** Mounts the island: state, tools, layers, transport, and the events between it and the panels around it. */
 import { createApp } from './app.js';
 import { el, useSprite } from './dom.js';
+import { createEngineChoice } from './engine_choice.js';
+import { obstacle } from './engines.js';
 import { createFrames } from './frames.js';
 import { insideFrame, nearestEdge, nearestNode, nearestPoint, withinFrame } from './geometry.js';
 import { createHistory } from './history.js';
@@ -18,12 +20,17 @@ import { createPlayer } from './player.js';
 import { createStore, initialState } from './store.js';
 import { createStrings } from './strings.js';
 import { TOOLS } from './tools/index.js';
+import { createTracks } from './tracks.js';
 import { createTransport } from './transport.js';
 import { mountChip } from './ui/chip.js';
+import { mountEngineMenu } from './ui/engine_menu.js';
 import { mountHelp } from './ui/help.js';
 import { mountInspector } from './ui/inspector.js';
+import { mountNotes } from './ui/notes.js';
 import { mountStatus } from './ui/status.js';
+import { mountTextField } from './ui/text_field.js';
 import { bindActionButtons, mountBar, mountToolbar } from './ui/toolbar.js';
+import { mountTrack } from './ui/track.js';
 import { mountWhatIf } from './ui/what_if.js';
 import { resized } from './view.js';
 import { createWhatIf } from './what_if.js';
@@ -32,6 +39,8 @@ import { mountTimeline } from '../workspace/timeline.js';
 const HIT_PX = 12;
 const ANTS_MS = 45;
 const REMEMBERED = ['classId', 'hidden', 'opacityOf', 'locked', 'opacity', 'layers'];
+/** What a tool asks of the engine. */
+const NEEDS = { 'point-plus': ['points'], 'point-minus': ['points'], box: ['box'], exemplar: ['exemplars'] };
 const WORKER_GONE = new Set(['failed', 'stopped', 'missing']);
 
 const byId = (id) => document.getElementById(id);
@@ -70,7 +79,7 @@ export function mount(host, data) {
       saved: (saved, unsent) => store.set({ saved, unsent }),
       proposal: (message) => labels.onProposal(message),
       failed: (message) => labels.onFailed(message),
-      worker: ({ state, reason }) => store.set({ worker: { state, reason } }),
+      worker: ({ state, reason, engines }) => store.set({ worker: { state, reason }, ...(engines ? { engines } : {}) }),
       changed: ({ frame, actor, key }) => onChanged(frame, actor, key),
       online: (online) => {
         store.set({ online });
@@ -85,6 +94,7 @@ export function mount(host, data) {
   const labels = createLabels(context);
   const history = createHistory(context);
   const player = createPlayer({ store, frames });
+  const choice = createEngineChoice(context, labels);
   const ids = { projectId: data.project.id, templateId: data.project.class_template_id, assetId: data.asset.id };
   const whatIf = createWhatIf({ ...context, ...ids });
   const inspector = createInspector({ ...context, pan: (dx, dy) => app.pan(dx, dy) });
@@ -124,7 +134,8 @@ export function mount(host, data) {
     locked: () => labels.lockedReason(get().classId),
     blocked() {
       const { worker } = get();
-      return labels.lockedReason() || (WORKER_GONE.has(worker.state) ? t('refuse.worker', { reason: worker.reason || worker.state }) : '');
+      const cannot = obstacle(get(), NEEDS[machine.tool.id] ?? []);
+      return labels.lockedReason() || (WORKER_GONE.has(worker.state) ? t('refuse.worker', { reason: worker.reason || worker.state }) : cannot ? t(cannot.key, cannot.args) : '');
     },
   };
   const machine = createMachine({
@@ -140,10 +151,12 @@ export function mount(host, data) {
   });
 
   let pointerEvent = null;
+  const field = { focus: () => {} };
   const openHelp = mountHelp(byId('help-sheet'), { store, t });
   let timeline = null;
   const app = createApp({
-    ...context, machine, labels, history, player, whatIf, openHelp, timeline: () => timeline,
+    ...context, host, machine, labels, history, player, choice, whatIf, openHelp, timeline: () => timeline,
+    focusText: () => field.focus(), openTrack: (direction) => openTrack(direction),
     invalidateHover: (e) => {
       if (pointerEvent && machine.state.name === 'idle') machine.handle('hover', { ...pointerEvent, alt: Boolean(e.altKey), shift: Boolean(e.shiftKey) });
       showCursor();
@@ -191,7 +204,7 @@ export function mount(host, data) {
   const REPAINT = {
     picture: ['playing', 'image', 'map', 'view', 'classes', 'hidden', 'opacityOf', 'opacity', 'layers', 'width', 'height'],
     marks: ['regions', 'map', 'view', 'classes', 'hidden', 'layers', 'selected', 'point', 'draft', 'prompt', 'tool', 'image'],
-    proposal: ['proposal', 'prompt', 'preview', 'view', 'classId', 'classes', 'draft', 'whatIf'],
+    proposal: ['proposal', 'scoreLimit', 'prompt', 'preview', 'view', 'classId', 'classes', 'draft', 'whatIf'],
     hot: ['gesture', 'view', 'busy', 'inspect'],
   };
   store.on((state, changed) => {
@@ -202,7 +215,7 @@ export function mount(host, data) {
     }
     if (changed.has('proposal') || changed.has('preview')) animate();
     if (changed.has('pointer') && state.busy) layers.invalidate('hot');
-    if (['tool', 'held', 'selected', 'prompt', 'classId', 'locked', 'worker'].some((key) => changed.has(key))) showCursor();
+    if (['tool', 'held', 'selected', 'prompt', 'classId', 'locked', 'worker', 'engine', 'engines'].some((key) => changed.has(key))) showCursor();
     if (changed.has('classId') || changed.has('locked') || changed.has('hidden') || changed.has('opacity') || changed.has('opacityOf') || changed.has('layers')) remember(state);
     if (changed.has('index')) showIndex(state);
     if (changed.has('frameId')) host.dataset.frame = state.frameId; // the frame on screen
@@ -281,6 +294,10 @@ export function mount(host, data) {
   if (byId('tools')) mountToolbar(byId('tools'), { app, store, t });
   mountBar({ toggles: byId('layer-toggles'), opacity: byId('opacity'), readout: byId('pixel-readout'), zoom: byId('zoom-controls') }, { app, store, t });
   mountChip(host, { app, store, t });
+  mountEngineMenu({ button: byId('engine'), menu: byId('engine-menu') }, { app, store, t });
+  const notes = mountNotes(host.parentElement, { store, t });
+  Object.assign(field, mountTextField(byId('canvas-bar'), notes, { app, store, t, projectId: data.project.id }));
+  const openTrack = mountTrack(host, { app, tracks: createTracks({ ...context, ...ids }), store, t });
   mountWhatIf(byId('classes'), { app, whatIf, store, t, ...ids });
   mountInspector(byId('what-if') ?? byId('classes'), { app, store, t });
   document.body.addEventListener('pt-job', whatIf.follow);

@@ -2,7 +2,8 @@
 import { traceLoops } from './trace.js';
 
 /**
- * Body of GET /frames/{id}/region-map → {width, height, regions, key, ids}.
+ * Body of GET /frames/{id}/region-map → {width, height, regions, key, substituted, ids}.
+ * substituted: a sentence where regions had to be drawn by another engine than theirs, else ''.
  * ids: Uint8Array|Uint16Array (height * width) of index + 1 into `regions`, 0 = unlabelled.
  */
 export function parseRegionMap(buffer) {
@@ -14,7 +15,7 @@ export function parseRegionMap(buffer) {
   if (buffer.byteLength - 4 - length !== size) throw new RangeError('The region map is cut off.');
   // The header may end on an odd byte: 16-bit views need their own, aligned copy.
   const ids = wide ? new Uint16Array(buffer.slice(4 + length)) : new Uint8Array(buffer, 4 + length);
-  return { width: header.width, height: header.height, regions: header.regions, key: header.key, ids };
+  return { width: header.width, height: header.height, regions: header.regions, key: header.key, substituted: header.substituted ?? '', ids };
 }
 
 /** '#rrggbb' → [r, g, b]. */

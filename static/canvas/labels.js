@@ -1,5 +1,6 @@
 /** Regions: selection, handles, nodes, delete; and the table of what each intent of the tools does. */
 import { createChanges } from './changes.js';
+import { findEngine, isReady } from './engines.js';
 import { emptyGeometry, insertNode, insideFrame, moveNode, movePoint, nearestPoint, quantise, removeNode, removePoint } from './geometry.js';
 import { newId } from './ids.js';
 import { regionAt, withoutRegion } from './labelmap.js';
@@ -36,7 +37,13 @@ export function createLabels(context) {
     }
     const next = { ...region, geometry };
     store.set({ draft: null, regions: get().regions.map((r) => (r.id === id ? next : r)) });
-    changes.patch(next, { geometry });
+    changes.patch(next, { geometry, engine: drawnBy(region) });
+  }
+
+  /** A moved point is answered by the engine that drew the region, where that can run; else by the chosen one. */
+  function drawnBy({ certificate }) {
+    const { engines, engine } = get();
+    return certificate && !certificate.exact && isReady(findEngine(engines, certificate.engine)) ? certificate.engine : engine;
   }
 
   function removeRegion(id) {
@@ -89,6 +96,7 @@ export function createLabels(context) {
   }
 
   function selectAt(at) {
+    if (prompts.pressFound(at)) return;
     const { regions, view, map, hidden, layers } = get();
     const seen = regions.filter((region) => !hidden[region.class_id]);
     if (layers.points) {
@@ -160,6 +168,8 @@ export function createLabels(context) {
   const intents = {
     add_point: prompts.addPoint,
     set_box: prompts.setBox,
+    add_exemplar: prompts.addExemplar,
+    toggle_instance: ({ at }) => prompts.toggleAt(at),
     preview: prompts.preview,
     select: ({ at }) => selectAt(at),
     select_handle: ({ handle }) => { if (handle.source === 'region') store.set({ point: handle.index }); },

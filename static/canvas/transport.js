@@ -15,10 +15,10 @@ export function createTransport({ projectId, on, base = '', location = globalThi
   const api = `${base}/api/v1`;
   let request = 0;
 
-  async function ask(url, options = {}) {
+  async function ask(url, { patience = 0, ...options } = {}) {
     let response;
     try {
-      response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS), credentials: 'same-origin', ...options });
+      response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS + patience), credentials: 'same-origin', ...options });
     } catch (error) {
       if (options.signal?.aborted) throw error;
       throw new Unreachable(String(error));
@@ -40,11 +40,11 @@ export function createTransport({ projectId, on, base = '', location = globalThi
   const queue = createQueue({
     onState: on.saved,
     wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    send: async ({ method, url, body, revision, id }) => {
+    send: async ({ method, url, body, revision, id, patience }) => {
       const headers = { 'Idempotency-Key': id };
       if (body !== undefined) headers['Content-Type'] = 'application/json';
       if (revision !== undefined) headers['If-Match'] = `"${revision}"`;
-      const response = await ask(`${api}${url}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+      const response = await ask(`${api}${url}`, { method, headers, patience, body: body === undefined ? undefined : JSON.stringify(body) });
       return response.status === 204 ? null : response.json();
     },
   });
@@ -84,6 +84,9 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     whatIf: (id, wanted) => post(`/frames/${id}/what-if`, wanted),
     startWhatIf: (project, wanted) => post(`/projects/${project}/what-if`, { ...wanted, id: newId() }),
     job: async (id) => (await ask(`${api}/jobs/${id}`)).json(),
+    engines: async () => (await ask(`${api}/engines`)).json(),
+    project: async () => (await ask(`${api}/projects/${projectId}`)).json(),
+    setProjectEngine: (engine, revision) => post(`/projects/${projectId}`, { engine }, { method: 'PATCH', revision }),
     cancelJob: (id) => post(`/jobs/${id}/cancel`),
     template: async (id) => (await ask(`${api}/class-templates/${id}`)).json(),
     saveClasses: (id, revision, classes) => post(`/class-templates/${id}`, { classes }, { method: 'PATCH', revision }),

@@ -156,7 +156,6 @@ function follow() {
   showClasses();
   store.on((state, changed) => {
     if (['opacity', 'opacityOf', 'hidden', 'locked', 'classId'].some((key) => changed.has(key))) showClasses();
-    if (changed.has('worker')) showWorker(state.worker);
     if (named && changed.has('regions') && state.regions.some((region) => region.id === named)) {
       order('select-region', { region_id: named });
       named = null;
@@ -166,13 +165,6 @@ function follow() {
   if (now.frameId && !frame) document.dispatchEvent(new CustomEvent('pt:frame', { detail: { frame_id: now.frameId, index: now.index } }));
 }
 follow();
-function showWorker({ state }) {
-  const fine = state === 'ready' || state === 'running';
-  byId('engine-dot').className = fine ? 'okc' : 'warnc';
-  byId('engine-dot').replaceChildren(icon(fine ? 'check' : 'warn'));
-  byId('engine-state').textContent = t(fine ? 'ready' : 'restarting');
-}
-
 // ---- the tree of regions
 const closed = new Set();
 const tree = byId('regions-panel');
@@ -246,7 +238,8 @@ function showProposal() {
     return;
   }
   const row = byId('proposal-row').content.firstElementChild.cloneNode(true);
-  row.querySelector('.nm').textContent = t('proposal', { n });
+  const { instances } = proposal;
+  row.querySelector('.nm').textContent = Number.isInteger(instances) ? t('proposal_instances', { n: instances }) : t('proposal', { n });
   slot.replaceChildren(row);
 }
 
@@ -280,14 +273,10 @@ byId('properties').addEventListener('change', (event) => {
 byId('properties').addEventListener('click', (event) => {
   const forget = event.target.closest('[data-forget]');
   if (forget) order('set-region-attributes', { region_id: forget.dataset.region, attributes: { [forget.dataset.attribute]: '' } });
+  const way = event.target.closest('[data-track]');
+  if (way) order('track', { direction: way.dataset.track });
   const button = event.target.closest('[data-delete]');
   if (button) order('delete-region', { region_id: button.dataset.delete });
-});
-
-// ---- engine
-register('set-engine', async (button) => {
-  await api('PATCH', `/projects/${project}`, { engine: button.dataset.engine }, { revision: main.dataset.revision });
-  location.reload();
 });
 
 // ---- the class template changed elsewhere
@@ -299,10 +288,30 @@ document.body.addEventListener('pt-raw-template', ({ detail }) => {
 });
 
 // ---- jobs in the status bar
+const line = byId('job-line');
 async function showJobs() {
   const found = await api('GET', `/jobs?project=${project}&state=running`).catch(() => []);
-  byId('job-line').hidden = !found.length;
-  if (found.length) byId('job-line').replaceChildren(icon('jobs', 's'), found.length === 1 ? `${found[0].title}${found[0].total ? `, ${count(found[0].done)} / ${count(found[0].total)}` : ''}` : t('jobs', { n: found.length }));
+  line.hidden = !found.length;
+  if (!found.length) return;
+  const [{ id, title, done, total }] = found;
+  const several = found.length > 1;
+  const text = several ? t('jobs', { n: found.length }) : `${title}${total ? `, ${count(done)} / ${count(total)}` : ''}`;
+  const kept = line.querySelector(`[data-id="${id}"]`);
+  if (!several && kept) {
+    // The button stays the one that may have the focus.
+    line.querySelector('.tr').textContent = text;
+    fill(line.querySelector('progress'), done, total);
+    return;
+  }
+  const bar = make('progress', { max: '1', 'aria-label': t('job_progress', { title }) });
+  fill(bar, done, total);
+  line.replaceChildren(icon('jobs', 's'), make('span', { class: 'tr' }, text), ...(several ? [] : [bar, make('button', {
+    type: 'button', class: 'btn ghost icon sm', 'data-do': 'cancel-job', 'data-id': id, 'aria-label': t('job_cancel', { title }), title: t('cancel'),
+  }, icon('x', 's'))]));
+}
+function fill(bar, done, total) {
+  if (total) bar.value = done / total;
+  else bar.removeAttribute('value');
 }
 document.body.addEventListener('pt-job', showJobs);
 showJobs();

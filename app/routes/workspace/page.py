@@ -12,11 +12,10 @@ from litestar.response import Redirect
 
 from app.models import Asset, ClassTemplate, Project
 from app.routes.api.common import actor_of, known_id
-from app.routes.engines import Engine, engines_of
 from app.routes.page import FullPage, render, shell
 from app.routes.workspace.classes import ClassRow, rows_of
 from app.routes.workspace.strings import strings
-from app.services import class_templates, exports, history, projects
+from app.services import class_templates, engines, exports, history, projects
 from app.services.context import Context
 from app.services.views import ProjectCard
 
@@ -32,8 +31,6 @@ class Workspace(FullPage):
     frame_index: int
     classes: list[ClassRow]
     class_template: ClassTemplate
-    engines: list[Engine]
-    engine: Engine
     formats: list[exports.Format]
     island: dict[str, Any]
 
@@ -77,8 +74,6 @@ def index(
     number = min(max((frame or 1) - 1, 0), current.frame_count - 1)
     rules = class_templates.get(ctx, card.project.class_template_id)
     rows = rows_of(rules.classes)
-    known = engines_of(ctx)
-    missing = Engine(id=card.project.engine, available=False)
     can_undo, can_redo = history.state(ctx, card.project.id, actor_of(request))
     island = {
         "project": card.project,
@@ -86,7 +81,7 @@ def index(
         "assets": usable,
         "frame_index": number,
         "classes": rows,
-        "engines": known,
+        "engines": engines.listing(ctx),
         "strings": strings(),
         "urls": {"sprite": "/static/icons.svg"},
         "actor": actor_of(request),
@@ -104,8 +99,6 @@ def index(
             frame_index=number,
             classes=rows,
             class_template=rules,
-            engines=known,
-            engine=next((e for e in known if e.id == card.project.engine), missing),
             formats=list(exports.FORMATS.values()),
             island=msgspec.to_builtins(island),
         ),

@@ -2,7 +2,7 @@
 import { toScreen } from '../view.js';
 import { ringPath } from './paths.js';
 import { handle, node, reach } from './points.js';
-import { band, proposedClass } from './proposal.js';
+import { band, exemplarBox, proposedClass } from './proposal.js';
 
 export function paintHot(c, size, state, { still, hover, busySince }) {
   const { view, gesture } = state;
@@ -15,7 +15,8 @@ export function paintHot(c, size, state, { still, hover, busySince }) {
   } else if (gesture?.kind === 'band') {
     const [x1, y1, x2, y2] = gesture.box;
     const b = toScreen(view, { x: x2, y: y2 });
-    band(c, toScreen(view, { x: x1, y: y1 }), b);
+    if (gesture.exemplar) exemplarBox(c, view, gesture.box, { positive: gesture.positive, colour });
+    else band(c, toScreen(view, { x: x1, y: y1 }), b);
     label(c, size, b.x + 6, b.y + 14, `${Math.round(x2 - x1)} × ${Math.round(y2 - y1)}`, 'start');
   } else if (gesture?.kind === 'ring') {
     const ring = gesture.at ? [...gesture.ring, [gesture.at.x, gesture.at.y]] : gesture.ring;

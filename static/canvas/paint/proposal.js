@@ -1,5 +1,7 @@
 /** What is not yet data: hatch in the class colour, white hairline, dashes that march; and the prompt's points. */
 import { toScreen } from '../view.js';
+import { areInstances } from '../instances.js';
+import { paintInstances } from './instances.js';
 import { screenPath } from './paths.js';
 import { handle, reach } from './points.js';
 
@@ -60,7 +62,9 @@ export function createProposalPainter() {
       stripes(path, state.classes.get(gain.class_id)?.colour ?? '#888888');
       dashes(c, path, 0);
     }
-    if (candidate) {
+    if (areInstances(proposal)) {
+      paintInstances(c, size, state, { colour, stripes, dashes: (path) => dashes(c, path, shift) });
+    } else if (candidate) {
       const path = screenPath(candidate.loops, view);
       stripes(path, colour);
       dashes(c, path, shift);
@@ -98,6 +102,7 @@ function paintPrompt(c, state, prompt, colour) {
     const b = toScreen(view, { x: x2, y: y2 });
     band(c, a, b);
   }
+  for (const { box, positive } of prompt.exemplars ?? []) exemplarBox(c, view, box, { positive, colour });
   for (const point of prompt.points) {
     const at = toScreen(view, point);
     if (point.r > 0 && point.label === 1) reach(c, at.x, at.y, point.r * view.scale);
@@ -109,12 +114,21 @@ function paintPrompt(c, state, prompt, colour) {
   });
 }
 
-export function band(c, a, b) {
+/** A box with the sign of a point in its corner; that of a negative example is broken. */
+export function exemplarBox(c, view, [x1, y1, x2, y2], { positive, colour }) {
+  const a = toScreen(view, { x: x1, y: y1 });
+  band(c, a, toScreen(view, { x: x2, y: y2 }), positive ? [] : [3, 4]);
+  handle(c, a.x, a.y, { colour, positive });
+}
+
+export function band(c, a, b, pattern = []) {
   c.setLineDash([]);
   c.lineWidth = 3;
   c.strokeStyle = 'rgb(0 0 0 / .7)';
   c.strokeRect(a.x, a.y, b.x - a.x, b.y - a.y);
+  c.setLineDash(pattern);
   c.lineWidth = 1.4;
   c.strokeStyle = '#fff';
   c.strokeRect(a.x, a.y, b.x - a.x, b.y - a.y);
+  c.setLineDash([]);
 }
