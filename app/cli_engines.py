@@ -140,7 +140,7 @@ def _use(common: Any, engine: str, path: Path | None) -> None:
     if not entry.files:
         raise Refused(_("The engine {engine} needs no weights.").format(engine=engine))
     wanted = None if path is None else path.expanduser().resolve()
-    if wanted is not None and (wrong := complaint(wanted, folder=entry.folder)):
+    if wanted is not None and (wrong := complaint(entry, wanted)):
         raise Refused(wrong)
     settings.data.mkdir(parents=True, exist_ok=True)
     choose(settings.data, engine, wanted)

@@ -96,7 +96,7 @@ def load(ctx: Context, engine: str) -> EngineView:
     """
     info = weights.info_of(_entry(ctx, engine), ctx.settings.data)
     if not info.available:
-        raise Unavailable(f"{info.reason} {info.step}.")
+        raise Unavailable(f"{info.reason} {info.step}")
     message = protocol.LoadEngine(engine=engine)
     ctx.engine_loads.start(engine, lambda: ctx.worker.submit(message), lambda: _changed(ctx))
     _changed(ctx)
@@ -125,7 +125,7 @@ def use(ctx: Context, engine: str, path: str | None) -> EngineView:
         wanted = _inside(ctx, path)
         if not wanted.exists():
             raise NotFound(f"There is nothing at {path}.")
-        wrong = complaint(wanted, folder=entry.folder)
+        wrong = complaint(entry, wanted)
         if wrong:
             raise Refused(wrong)
         choose(data, engine, wanted)
@@ -184,7 +184,7 @@ def _views(ctx: Context, pong: protocol.Pong | None) -> list[EngineView]:
                 available=False,
                 state="bad-weights",
                 reason=failed[info.id],
-                step="Put right what it names, then load it again",
+                step="Put right what it names, then load it again.",
             )
         made.append(one)
     return made

@@ -37,7 +37,7 @@ def fetch(entry: Entry, data: Path, *, token: str = "", progress: Progress | Non
     broke off, Refused where what came is not what was to come.
     """
     if not entry.hub:
-        raise Refused(f"The engine {entry.info.id} needs no weights.")
+        raise Refused(f"There is nowhere to fetch weights of the engine {entry.info.id} from.")
     place = weights.weights_place(entry, data)
     part = place.with_name(f".{place.name}.part")
     digests: dict[Path, str] = {}
@@ -46,7 +46,7 @@ def fetch(entry: Entry, data: Path, *, token: str = "", progress: Progress | Non
             target.parent.mkdir(parents=True, exist_ok=True)
             digests[target] = _download(http, entry, address, target, token, progress)
     sha256 = digests[main_file(part)]
-    wrong = complaint(part, folder=entry.folder)
+    wrong = complaint(entry, part)
     if wrong:
         _remove(part)
         raise Refused(f"What came from {weights.source_page(entry)} cannot be used: {wrong}")
@@ -92,7 +92,7 @@ def _download(
             total = done + int(answer.headers.get("content-length") or 0)
             _require_space(target, total - done)
             with target.open("ab" if goes_on else "wb") as file:
-                for block in answer.iter_raw(BLOCK):
+                for block in answer.iter_raw():
                     file.write(block)
                     digest.update(block)
                     done += len(block)

@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import msgspec
 
+from app.worker.registry import Entry
+
 BLOCK = 1 << 22
 HEADER_LIMIT = 64 << 20
 FOLDER = ("config.json", "model.safetensors")
@@ -45,8 +47,9 @@ def main_file(path: Path) -> Path:
     return path / FOLDER[1] if path.is_dir() else path
 
 
-def complaint(path: Path, *, folder: bool) -> str:
-    """Why this cannot be weights of the wanted kind, as a sentence; empty where it may be. Reads a few bytes."""
+def complaint(entry: Entry, path: Path) -> str:
+    """Why this cannot be weights of an engine, as a sentence; empty where it may be. Reads a few bytes."""
+    folder = entry.folder
     if not path.exists():
         return f"There is nothing at {path}."
     if folder and not path.is_dir():
@@ -59,12 +62,12 @@ def complaint(path: Path, *, folder: bool) -> str:
             if missing:
                 return f"The folder {path} lacks {' and '.join(missing)}."
             return _safetensors_complaint(main_file(path))
-        return _torch_complaint(path)
+        return _file_complaint(path, torch=entry.files[0].endswith((".pt", ".pth")))
     except OSError as exc:
         return f"{path} cannot be read: {os.strerror(exc.errno or 0)}."
 
 
-def _torch_complaint(path: Path) -> str:
+def _file_complaint(path: Path, *, torch: bool) -> str:
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(64)
@@ -74,9 +77,9 @@ def _torch_complaint(path: Path) -> str:
         return f"{path} is a pointer of Git LFS, not the weights themselves; download the file."
     if start.startswith(b"PK\x03\x04"):
         return "" if zipfile.is_zipfile(path) else f"{path} is cut off; download it again."
-    if start.startswith(b"\x80"):
-        return ""
-    return f"{path} is no file of weights (PyTorch)."
+    if torch and not start.startswith(b"\x80"):
+        return f"{path} is no file of weights (PyTorch)."
+    return ""
 
 
 def _safetensors_complaint(path: Path) -> str:

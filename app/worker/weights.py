@@ -92,10 +92,10 @@ def info_of(entry: Entry, data: Path) -> EngineInfo:
         reason = (
             f"The weights of {entry.info.id} are not on this machine."
             if picked is None
-            else complaint(picked, folder=entry.folder)
+            else complaint(entry, picked)
         )
         return replace(info, available=False, state="no-weights", reason=reason, **_weights_step(entry, data))
-    wrong = complaint(there.path, folder=entry.folder)
+    wrong = complaint(entry, there.path)
     if wrong:
         return replace(info, available=False, state="bad-weights", reason=wrong, **_weights_step(entry, data))
     return info
@@ -107,7 +107,9 @@ def weights_place(entry: Entry, data: Path) -> Path:
 
 
 def source_page(entry: Entry) -> str:
-    """The address at which a person can read about the weights, or get them."""
+    """The address at which a person can read about the weights, or get them; empty where there is none."""
+    if not entry.hub:
+        return ""
     return entry.hub if "://" in entry.hub else f"{HUB}/{entry.hub.partition(':')[0]}"
 
 
@@ -141,13 +143,15 @@ def _note(entry: Entry) -> str:
 
 def _weights_step(entry: Entry, data: Path) -> dict[str, str]:
     place = weights_place(entry, data)
-    command = fetch_command(entry.info.id, data)
-    licence = f"Accept the licence at {source_page(entry)}. " if entry.gated else ""
     what = (
         f"Put the folder with config.json and model.safetensors at {place}"
         if entry.folder
         else f"Put {place.name} into {place.parent}"
     )
+    if not entry.hub:
+        return {"step": f"{what}, or choose its path."}
+    command = fetch_command(entry.info.id, data)
+    licence = f"Accept the licence at {source_page(entry)}. " if entry.gated else ""
     return {"step": f"{licence}{what}, choose its path, or fetch it: {command}", "command": command}
 
 

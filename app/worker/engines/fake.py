@@ -5,7 +5,8 @@ only the first time, also across a restart (a marker file in `run/`). `all` answ
 `pair` two instances.
 
 Walks through videos read `<data>/run/fake-walk`, lines of `FAULT POSITION`: the fault strikes before that position
-is answered, once each. The fault `wait` lasts until its line is taken out of the file.
+is answered, once each. The fault `wait` lasts until its line is taken out of the file. The lines of
+`<data>/run/fake-load` are faults that strike whenever it is loaded; `refuse` refuses its weights.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from app.algo.render import Crop
+from app.errors import Unavailable
 from app.worker.engines import Answer, Ask, Candidate, Plan, Prompt, Seen, Walk
 from app.worker.weights import Found
 
@@ -48,6 +50,8 @@ class Fake:
     def __init__(self, data: Path, weights: Found | None = None) -> None:
         self._run = data / "run"
         self._kept: tuple[Any, np.ndarray] | None = None
+        for fault in _lines(self._run / "fake-load"):
+            self._strike(fault)
 
     def nbytes(self) -> int:
         return 1 << 20
@@ -163,8 +167,22 @@ class Fake:
                 raise MemoryError
             case "slow":
                 threading.Event().wait(0.5)
+            case "refuse":
+                raise Unavailable("These are no weights of this engine.")
             case "bug":
                 raise ZeroDivisionError("a bug in an engine")
+
+
+class FakeSolo(Fake):
+    """Regions drawn each for itself, with weights that may be absent or change: any bytes in a file."""
+
+    competes = False
+
+    def __init__(self, data: Path, weights: Found | None = None) -> None:
+        super().__init__(data)
+        if weights is None:
+            raise Unavailable("The weights of fake-solo are not on this machine.")
+        self.weights = weights.sha256[:16]
 
 
 def _lines(path: Path) -> list[str]:
