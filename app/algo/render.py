@@ -1,5 +1,5 @@
-"""The regions of a frame become one winner map: all points compete in an engine, outlines are exact, priority
-fuses.
+"""The regions of a frame become one winner map: points compete in an engine, outlines and masks that are given
+are exact, priority fuses.
 
 Worker and consumer render with this module, so that what is seen and what is exported are the same pixels.
 """
@@ -94,33 +94,34 @@ def competing(frame: np.ndarray | PreparedFrame, seeds: Sequence[RegionSeeds]) -
     return crops
 
 
-def winner_map(frame: np.ndarray | PreparedFrame, regions: Sequence[Claims]) -> np.ndarray:
+def winner_map(
+    frame: np.ndarray | PreparedFrame, regions: Sequence[Claims], fixed: Sequence[Crop | None] = ()
+) -> np.ndarray:
     """Who won each pixel by the `classic` engine: (H, W) uint16 of the position in `regions` + 1, 0
     unlabelled.
 
-    `frame`: (H, W, 3) uint8 RGB, or what `prepare_compete` made of it. The points of all regions compete for
-    the pixels; outlines are exact; then priority and order decide.
+    `frame`: (H, W, 3) uint8 RGB, or what `prepare_compete` made of it. `fixed`: as in `region_masks`. The points
+    of all regions compete for the pixels; outlines are exact; then priority and order decide.
     """
     prepared = frame if isinstance(frame, PreparedFrame) else prepare_compete(frame)
 
     def draw(drawn: Sequence[Claims]) -> list[Crop]:
         return competing(prepared, [seeds_of(region.geometry) for region in drawn])
 
-    return winner_map_with(draw, prepared.shape, regions)
+    return winner_map_with(draw, prepared.shape, regions, fixed)
 
 
 def winner_map_with(
     draw: Callable[[Sequence[C]], list[Crop]],
     shape: tuple[int, int],
     regions: Sequence[C],
-    *,
-    competes: bool = True,
+    fixed: Sequence[Crop | None] = (),
 ) -> np.ndarray:
     """Who won each pixel: (H, W) uint16 of the position in `regions` + 1, 0 unlabelled.
 
-    `draw`, `competes`: as in `region_masks`, whose masks are fused by priority and order here.
+    `draw`, `fixed`: as in `region_masks`, whose masks are fused by priority and order here.
     """
-    crops = region_masks(draw, shape, regions, competes=competes)
+    crops = region_masks(draw, shape, regions, fixed)
     layers = [
         Layer(region.priority, region.order, region.class_id, crop.mask, crop.x0, crop.y0)
         for region, crop in zip(regions, crops, strict=True)
@@ -132,25 +133,24 @@ def region_masks(
     draw: Callable[[Sequence[C]], list[Crop]],
     shape: tuple[int, int],
     regions: Sequence[C],
-    *,
-    competes: bool = True,
+    fixed: Sequence[Crop | None] = (),
 ) -> list[Crop]:
     """The mask of every region of an (H, W) frame in its context, before priorities are looked at.
 
-    `draw`: the engine; regions → one crop each. Where the engine lets regions compete for pixels it draws
-    all that have prompts, so the points of an outlined region hold its neighbours off; the outline then
-    replaces what that region got. Pixels it got outside every outline go to the nearest region without
-    outline if they touch one, or stay unlabelled. An engine whose regions do not compete
-    (`competes` False) draws only those without an outline. `draw` is not called where every region has an
-    outline. Raises Refused where it answers another number of masks.
+    `draw`: an engine that lets regions compete for pixels; regions → one crop each. `fixed`: for each region
+    the mask that is known without it, or None; empty where none is known. Outlines and fixed masks are exact.
+    The engine draws all regions that have prompts, so the points of an exact one hold its neighbours off; then
+    the exact mask replaces what that region got. Pixels it got outside every exact mask go to the nearest
+    region that competes if they touch one, or stay unlabelled. `draw` is not called where every mask is exact.
+    Raises Refused where it answers another number of masks.
     """
-    outlines = [outlined(region.geometry, shape) for region in regions]
+    exact = exact_masks(shape, regions, fixed)
     drawn = [
         index
-        for index, (region, outline) in enumerate(zip(regions, outlines, strict=True))
-        if outline is None or (competes and _has_prompts(region.geometry))
+        for index, (region, known) in enumerate(zip(regions, exact, strict=True))
+        if known is None or _has_prompts(region.geometry)
     ]
-    if all(outlines[index] is not None for index in drawn):
+    if all(exact[index] is not None for index in drawn):
         drawn = []
     crops = draw([regions[index] for index in drawn]) if drawn else []
     if len(crops) != len(drawn):
@@ -158,39 +158,49 @@ def region_masks(
     given = [NOTHING] * len(regions)
     for index, crop in zip(drawn, crops, strict=True):
         given[index] = crop
-    if len(drawn) == len(regions) and all(outline is None for outline in outlines):
+    if len(drawn) == len(regions) and all(known is None for known in exact):
         return given
-    return settle(given, outlines, shape, [seeds_of(region.geometry) for region in regions])
+    return settle(given, exact, shape, [seeds_of(region.geometry) for region in regions])
+
+
+def exact_masks(
+    shape: tuple[int, int], regions: Sequence[Claims], fixed: Sequence[Crop | None] = ()
+) -> list[Crop | None]:
+    """The masks that need no competition: each region's outline, else its fixed mask, else None."""
+    outlines = [outlined(region.geometry, shape) for region in regions]
+    if not fixed:
+        return outlines
+    return [known if outline is None else outline for outline, known in zip(outlines, fixed, strict=True)]
 
 
 def settle(
     crops: Sequence[Crop],
-    outlines: Sequence[Crop | None],
+    exact: Sequence[Crop | None],
     shape: tuple[int, int],
     prompts: Sequence[Prompts],
 ) -> list[Crop]:
-    """Outlines in the place of what the engine gave their regions, without leaving gaps.
+    """Exact masks in the place of what the engine gave their regions, without leaving gaps.
 
-    `crops`: each region's mask by the engine; `outlines`: its rasterised outline or None; `prompts`: its box and
+    `crops`: each region's mask by the engine; `exact`: its outline or fixed mask, or None; `prompts`: its box and
     negative points hold for the pixels it gains, too.
     """
-    out = [crop if outline is None else outline for crop, outline in zip(crops, outlines, strict=True)]
-    replaced = [index for index, outline in enumerate(outlines) if outline is not None]
+    out = [crop if known is None else known for crop, known in zip(crops, exact, strict=True)]
+    replaced = [index for index, known in enumerate(exact) if known is not None]
     box = union_box(*(_box(crops[index]) for index in replaced))
     if box is None:
         return out
     # The pixel nearest to an open one touches an open one: one pixel around them is all that can matter.
     window = (max(0, box[0] - 1), max(0, box[1] - 1), min(shape[1], box[2] + 1), min(shape[0], box[3] + 1))
     x0, y0, x1, y1 = window
-    # 0 = open, 1 = background, position + 2 = a region without outline.
+    # 0 = open, 1 = background, position + 2 = a region that competes.
     owner = np.ones((y1 - y0, x1 - x0), np.int32)
     for index, crop in enumerate(crops):
-        _paint(owner, crop, window, index + 2 if outlines[index] is None else 0)
+        _paint(owner, crop, window, index + 2 if exact[index] is None else 0)
     gap = owner == 0
     if gap.all():
         return out
     for index in replaced:
-        _paint(gap, cast(Crop, outlines[index]), window, False)
+        _paint(gap, cast(Crop, exact[index]), window, False)
     if not gap.any():
         return out
     gap &= _beside(gap, owner > 1)

@@ -26,7 +26,7 @@ class FrameRef(Struct, kw_only=True):
 
 class RegionSpec(Struct, kw_only=True):
     """What rendering needs of a region. `order`: position of its class in the class template (ties of
-    priority). `engine`, `weights`: those that certified its mask; empty where an outline or nothing did.
+    priority). `engine`, `weights`: those that certified its mask, as `app.mask_key.certifier` says them.
     """
 
     id: Id

@@ -120,6 +120,19 @@ TABLE: dict[str, Entry] = {
         "app.worker.engines.fake:Fake",
         hidden=True,
     ),
+    "fake-solo": Entry(
+        EngineInfo(
+            id="fake-solo",
+            name="Fake whose regions do not compete (tests)",
+            can=("points", "box"),
+            licence="Same as Pointillist",
+            weights="fake-solo.bin, any bytes",
+            needs_mb=1,
+        ),
+        "app.worker.engines.fake:FakeSolo",
+        files=("fake-solo.bin",),
+        hidden=True,
+    ),
 }
 
 

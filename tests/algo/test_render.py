@@ -89,13 +89,39 @@ def test_a_region_gains_nothing_outside_its_box_or_on_its_negative_points() -> N
     assert winners[30, 28] != 3
 
 
-def test_an_engine_whose_regions_do_not_compete_draws_only_those_without_outline() -> None:
-    def draw(drawn: Sequence[Claim]) -> list[Crop]:
-        assert [len(region.geometry.points) for region in drawn] == [2]
-        return [Crop(np.ones((4, 4), bool))]
+def test_a_fixed_mask_is_exact_and_what_its_points_won_elsewhere_leaves_no_gap() -> None:
+    mask = Crop(np.ones((10, 20), bool), 50, 40)
+    regions = [claim((10, 30, 1, 4)), claim((60, 45, 1, 4)), claim((75, 3, 1, 2))]
+    winners = winner_map(np.zeros((60, 80, 3), np.uint8), regions, [None, mask, None])
+    assert ((winners == 2) == mask.full((60, 80))).all()
+    assert winners.all()
+    assert {int(winners[45, 49]), int(winners[39, 60])} <= {1, 3}
 
-    regions = [claim((1, 1, 1, 0), outline=square(0, 0, 2, 2), priority=1), claim((3, 3, 1, 0), (0, 0, 0, 0))]
-    winners = winner_map_with(draw, (4, 4), regions, competes=False)
+
+def test_the_points_of_a_fixed_mask_hold_its_neighbour_off() -> None:
+    regions = [claim((10, 30, 1, 4)), claim((70, 30, 1, 4))]
+    outlined = [regions[0], claim((70, 30, 1, 4), outline=square(60, 20, 70, 40))]
+    mask = Crop(np.ones((20, 10), bool), 60, 20)
+    winners = winner_map(two_halves(), regions, [None, mask])
+    assert (winners == winner_map(two_halves(), outlined)).all()
+    assert (winners[:, 41:60] == 1).all()
+
+
+def test_an_outline_comes_before_a_fixed_mask_and_none_changes_nothing() -> None:
+    regions = [claim((10, 30, 1, 4), (30, 30, 0, 3)), claim((70, 50, 1, 4), outline=square(60, 40, 80, 60))]
+    wrong = Crop(np.ones((5, 5), bool))
+    plain = winner_map(two_halves(), regions)
+    assert (winner_map(two_halves(), regions, [None, wrong]) == plain).all()
+    assert (winner_map(two_halves(), regions, [None, None]) == plain).all()
+
+
+def test_the_engine_is_not_asked_where_every_mask_is_fixed() -> None:
+    def never(_: Sequence[Claim]) -> list[Crop]:
+        raise AssertionError
+
+    regions = [claim((1, 1, 1, 0), priority=1), claim((3, 3, 1, 0))]
+    masks = [Crop(np.ones((2, 2), bool)), Crop(np.ones((4, 4), bool))]
+    winners = winner_map_with(never, (4, 4), regions, masks)
     assert winners.tolist() == [[1, 1, 2, 2]] * 2 + [[2] * 4] * 2
 
 
