@@ -36,12 +36,14 @@ from app.routes.api import (
     jobs,
     projects,
     system,
+    tracks,
 )
 from app.routes.security import Gate
 from app.routes.ws import workspace
 from app.services import health, uploads
 from app.services.collect import Collector
 from app.services.context import Context, Paths
+from app.services.engine_jobs import Runner
 from app.services.events import Events
 from app.settings import Settings
 from app.store import Store
@@ -76,12 +78,15 @@ def create_app(ctx: Context) -> Litestar:
         collector = Collector(ctx)
         uploads.sweep(ctx)
         collector.start()
+        runner = Runner(ctx)
+        runner.start()
         watcher = ProcessWatcher(ctx)
         watcher.start()
         try:
             yield
         finally:
             watcher.stop()
+            runner.stop()
             collector.stop()
 
     api = Router(
@@ -97,6 +102,7 @@ def create_app(ctx: Context) -> Litestar:
             class_templates.router,
             backups.router,
             engines.router,
+            tracks.router,
         ],
         request_max_body_size=JSON_BODY_LIMIT,
     )

@@ -72,11 +72,11 @@ class Busy(Exception):
 
 
 class Stopping(Exception):
-    """The consumer is being shut down; the job stays unfinished and is resumed later."""
+    """Whoever runs the task is being shut down; the job stays unfinished and is resumed later."""
 
 
 stopping = threading.Event()
-"""Set by the consumer when it must end; every `Channel.check` then raises Stopping."""
+"""Set by the consumer when it must end; every `Channel.check` there then raises Stopping."""
 
 
 def write_aside(path: Path, data: bytes, *, durable: bool = False) -> None:
@@ -97,11 +97,13 @@ def write_aside(path: Path, data: bytes, *, durable: bool = False) -> None:
 class Channel:
     """The task's side of a job folder. Use as a context manager: it holds the job's lock meanwhile.
 
-    Raises Busy on entry when another execution holds the lock after `wait_s` seconds.
+    Raises Busy on entry when another execution holds the lock after `wait_s` seconds. `stop`: set by whoever
+    runs the task when it must end.
     """
 
-    def __init__(self, folder: Path, *, wait_s: float = 0.0) -> None:
+    def __init__(self, folder: Path, *, wait_s: float = 0.0, stop: threading.Event = stopping) -> None:
         self.folder = folder
+        self._stop = stop
         self.kept: dict[str, Any] = {}
         """What exists on disk already; the task keeps it current, and a cancelled job reports it."""
         self._wait_s = wait_s
@@ -175,7 +177,7 @@ class Channel:
         """A sign of life between two units of work. Raises Cancelled when the web process asked for it."""
         if self._cancel.exists():
             raise Cancelled
-        if stopping.is_set():
+        if self._stop.is_set():
             raise Stopping
         if time.monotonic() - self._last_report >= BEAT_EVERY_S:
             self._write_progress()

@@ -13,6 +13,7 @@ import os
 import re
 import sqlite3
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,15 @@ from huey.registry import Message
 
 from app.errors import Cancelled, PointillistError
 from tasks import child
-from tasks.channel import Busy, Channel, Stopping, read_result, storage_errors
+from tasks.channel import (
+    Busy,
+    Channel,
+    Stopping,
+    mark_interrupted,
+    read_result,
+    stopping,
+    storage_errors,
+)
 
 KINDS: dict[str, str] = {
     "extract": "tasks.extract:run",
@@ -132,17 +141,31 @@ def execute(data: Path, kind: str, job_id: str, args: dict[str, Any]) -> None:
 
 def execute_here(folder: Path, kind: str, args: dict[str, Any], *, wait_s: float = 0.0) -> None:
     """Run one job in this process: the function of its kind, and its end as result.json. Never raises."""
+    perform(folder, lambda channel: function_of(kind)(channel, args), wait_s=wait_s)
+
+
+def perform(
+    folder: Path,
+    work: Callable[[Channel], Any],
+    *,
+    wait_s: float = 0.0,
+    stop: threading.Event = stopping,
+) -> None:
+    """Do the work of one job and write its end as result.json: what `work` returned, or why it ended.
+
+    Does nothing where the job has ended already or is being done. Errors of `work` are never raised.
+    """
     if read_result(folder) is not None:
         return
     try:
-        with Channel(folder, wait_s=wait_s) as channel:
+        with Channel(folder, wait_s=wait_s, stop=stop) as channel:
             if read_result(folder) is None:
-                _run(channel, kind, args)
+                _run(channel, work)
     except Busy:
         return
 
 
-def _run(channel: Channel, kind: str, args: dict[str, Any]) -> None:
+def _run(channel: Channel, work: Callable[[Channel], Any]) -> None:
     if channel.attempt > MAX_ATTEMPTS:
         channel.fail(
             f"The work stopped {MAX_ATTEMPTS} times at the same place; the file may be damaged.",
@@ -152,12 +175,12 @@ def _run(channel: Channel, kind: str, args: dict[str, Any]) -> None:
     try:
         channel.check()
         with storage_errors():
-            value = function_of(kind)(channel, args)
+            value = work(channel)
         channel.finish(value)
     except Cancelled:
         channel.fail("The job was cancelled.", error="cancelled", value=channel.kept or None)
     except Stopping:
-        return
+        mark_interrupted(channel.folder)
     except PointillistError as exc:
         channel.fail(exc.sentence, error=type(exc).__name__, value=channel.kept or None)
     except MemoryError:

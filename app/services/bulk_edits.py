@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from app import store as db
 from app.errors import Conflict
-from app.models import Change, Edit, Region, as_raw
+from app.models import Change, Edit, Region, Track, as_raw
 
 BATCH = 2000
-_decode: Callable[[bytes | msgspec.Raw], Region | None] = msgspec.json.Decoder(Region | None).decode
+Row = TypeVar("Row", Region, Track)
+_region: Callable[[bytes | msgspec.Raw], Region | None] = msgspec.json.Decoder(Region | None).decode
+_track: Callable[[bytes | msgspec.Raw], Track | None] = msgspec.json.Decoder(Track | None).decode
 
 
 class Recorder:
-    """Applies changes of regions and keeps them for the edit `edit_id`, which is recorded at the end."""
+    """Applies changes of regions and keeps them for the edit `edit_id`, which is recorded at the end.
+
+    The changes of one edit may be made in several transactions, each with a recorder of its own.
+    """
 
     def __init__(self, cur: db.Cursor, edit_id: str) -> None:
         self._cur = cur
         self._edit_id = edit_id
-        self.count = 0
+        self.count = db.bulk.count(cur, edit_id)
 
     def insert(self, regions: Sequence[Region]) -> None:
         stored = db.regions.insert_many(self._cur, regions)
@@ -36,6 +42,10 @@ class Recorder:
         stored = db.regions.update_many(self._cur, after)
         self._keep([_change(old, new) for old, new in zip(before, stored, strict=True)])
 
+    def insert_track(self, track: Track) -> None:
+        stored = db.tracks.insert(self._cur, track)
+        self._keep([Change(table="track", id=track.id, before=as_raw(None), after=as_raw(stored))])
+
     def _keep(self, changes: list[Change]) -> None:
         self.count = db.bulk.add(self._cur, self._edit_id, self.count, changes)
 
@@ -47,12 +57,35 @@ def apply(cur: db.Cursor, edit: Edit, *, backwards: bool) -> set[tuple[str, int]
     """
     used: set[tuple[str, int]] = set()
     for changes in db.bulk.batches(cur, edit.id, edit.bulk, backwards=backwards):
-        pairs = [(_decode(change.before), _decode(change.after)) for change in changes]
-        if backwards:
-            pairs = [(after, before) for before, after in pairs]
+        pairs = _pairs([change for change in changes if change.table == "region"], _region, backwards)
         _apply(cur, pairs)
+        _apply_tracks(cur, _pairs([c for c in changes if c.table == "track"], _track, backwards))
         used.update((new.frame_id[:24], new.class_id) for _old, new in pairs if new is not None)
     return used
+
+
+def _pairs(
+    changes: Sequence[Change], decode: Callable[[bytes | msgspec.Raw], Row | None], backwards: bool
+) -> list[tuple[Row | None, Row | None]]:
+    """What each row is to be changed from, and to."""
+    pairs = [(decode(change.before), decode(change.after)) for change in changes]
+    return [(after, before) for before, after in pairs] if backwards else pairs
+
+
+def _apply_tracks(cur: db.Cursor, pairs: list[tuple[Track | None, Track | None]]) -> None:
+    """Tracks are only ever added by such edits."""
+    for old, new in pairs:
+        if new is not None:
+            db.tracks.insert(cur, replace(new, revision=new.revision + 2))
+        elif old is not None:
+            now = db.tracks.find(cur, old.id)
+            if now is None or replace(now, revision=0) != replace(old, revision=0):
+                raise Conflict(
+                    f"The track {old.name} was changed since. Take that change back first.",
+                    table="track",
+                    id=old.id,
+                )
+            db.tracks.delete(cur, old.id)
 
 
 def _apply(cur: db.Cursor, pairs: list[tuple[Region | None, Region | None]]) -> None:

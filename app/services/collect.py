@@ -19,7 +19,7 @@ import msgspec
 from app import store as db
 from app.errors import PointillistError, StorageFull, Unavailable
 from app.models import Job
-from app.services import assets, bundles, import_results, jobs
+from app.services import assets, bundles, engine_jobs, import_results, jobs, track_results
 from app.services.context import Context
 from tasks import channel
 
@@ -41,16 +41,22 @@ ON_PARTIAL: dict[str, Partial] = {
     "extract": assets.on_frames,
     "import_bundle": bundles.on_records,
     "import_labels": import_results.on_records,
+    "track": track_results.on_records,
+    "find": track_results.on_records,
 }
 ON_RESULT: dict[str, Finish] = {
     "extract": assets.on_extracted,
     "import_bundle": bundles.on_imported,
     "import_labels": import_results.on_imported,
+    "track": track_results.on_tracked,
+    "find": track_results.on_tracked,
 }
 ON_STOPPED: dict[str, Callable[[db.Cursor, Job], None]] = {
     "extract": assets.on_stopped,
     "import_bundle": bundles.on_stopped,
     "import_labels": import_results.on_stopped,
+    "track": track_results.on_stopped,
+    "find": track_results.on_stopped,
 }
 
 
@@ -106,6 +112,8 @@ def _collect_one(ctx: Context, job: Job) -> bool:
     progress = channel.read_progress(folder)
     records, offset = channel.read_partial(folder, job.collected)
     fresh = progress is not None and progress.at > job.heartbeat
+    if result is not None and channel.read_partial(folder, offset)[0]:
+        result = None  # more was left behind than one round takes in
     if result is None and not records and not fresh:
         if job.state == "waiting" and channel.cancel_requested(folder):
             _end(ctx, job, "cancelled", "It was cancelled before it began.")
@@ -149,6 +157,8 @@ def _collect_one(ctx: Context, job: Job) -> bool:
         )
         return True
     ctx.events.publish("job", row, row.project_id)
+    if row.kind in ("track", "find"):
+        track_results.tell(ctx, row, records)
     if result is not None and row.kind == "import_labels" and row.state == "done":
         import_results.tell(ctx, row)
     if records or result is not None:
@@ -180,20 +190,28 @@ def _end(ctx: Context, job: Job, state: str, reason: str) -> None:
         return db.jobs.update(cur, row)
 
     row = ctx.store.write(change)
+    # The database took no more of what an engine job brought, so its work can end.
+    if engine_jobs.handles(row.kind):
+        channel.request_cancel(ctx.paths.job(job.id))
     ctx.events.publish("job", row, row.project_id)
     ctx.events.publish("project", {"id": row.project_id}, row.project_id)
 
 
 def _revive(ctx: Context, job: Job, queued: set[str]) -> None:
     """Decide about a job that shows nothing new: still waiting its turn, orphaned by a dead consumer, or hung."""
-    if job.id in queued:
+    if job.id in queued or ctx.engine_line.has(job.id):
         return
     folder = ctx.paths.job(job.id)
+    on_engine = engine_jobs.handles(job.kind)
+    if on_engine and channel.read_result(folder) is not None:
+        return  # it ended since this round began
     progress = channel.read_progress(folder)
     now = time.time()
     if job.state == "waiting" and now - job.heartbeat < START_S:
         return  # just taken from the queue: its process is starting
-    if progress is None:
+    if on_engine:
+        reason = "The server was stopped."
+    elif progress is None:
         reason = "The consumer took it and died before it began."
     elif not _alive(progress.pid):
         reason = "The consumer that worked on it died."

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 from app.errors import StorageFull
+from app.services.engine_line import Line
 from app.services.engine_loads import Loads
 from app.services.events import Events
 from app.settings import Settings
@@ -60,6 +61,7 @@ class Context:
         self.worker = worker
         self.queue = queue
         self.events = events
+        self.engine_line = Line()
         self.engine_loads = Loads()
         self.jobs_started = threading.Event()
         """Wakes the collector, which sleeps while no job is unfinished."""

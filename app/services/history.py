@@ -62,6 +62,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "delete-region": ("Brought the region {label} back.", "Deleted the region {label} again."),
     "set-frame-state": ("Set the frame back to what it was.", "Set the frame to {label} again."),
     "import-labels": ("Took the import {label} back.", "Imported {label} again."),
+    "track-objects": ("Took the track of {label} back.", "Tracked {label} again."),
+    "find-objects": ("Took back what was found: {label}.", "Found {label} again."),
     "change-project": ("Took the change of the project back.", "Changed the project again."),
     "change-attributes": ("Gave the region {label} its earlier attributes.", "Changed the attributes again."),
     "change-class-template": (

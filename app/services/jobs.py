@@ -1,4 +1,4 @@
-"""Jobs live in the database; Huey only executes them. `collect.py` brings their results in.
+"""Jobs live in the database; Huey and `engine_jobs` only execute them. `collect.py` brings their results in.
 
 A job is `waiting` until its first sign of life, then `running`, then done, failed or cancelled.
 """
@@ -14,6 +14,7 @@ import msgspec
 from app import store as db
 from app.errors import Conflict, NotFound, TooMany
 from app.models import Job, JobKind, new_id
+from app.services import engine_jobs
 from app.services.context import Context
 from tasks import channel
 from tasks.queue import enqueue
@@ -65,7 +66,11 @@ def submit(
 
 
 def start(ctx: Context, job: Job) -> None:
-    enqueue(ctx.queue, job.kind, job.id, msgspec.json.decode(job.args))
+    """Have the job run by the consumer, or by this process where it needs the engine worker."""
+    if engine_jobs.handles(job.kind):
+        ctx.engine_line.put(job.id)
+    else:
+        enqueue(ctx.queue, job.kind, job.id, msgspec.json.decode(job.args))
     ctx.jobs_started.set()
 
 

@@ -16,6 +16,7 @@ insert into bulk_change (edit_id, number, "table", id, before, after)
 select $edit_id, unnest($number::bigint[]), unnest($table::varchar[]), unnest($id::varchar[]),
     unnest($before::varchar[]), unnest($after::varchar[])
 """
+COUNT = "select count(*) from bulk_change where edit_id = $edit_id"
 PAGE = """
 select "table", id, before, after from bulk_change
 where edit_id = $edit_id and number >= $start and number < $stop order by number
@@ -35,6 +36,12 @@ def add(cur: Cursor, edit_id: str, start: int, changes: Sequence[Change]) -> int
             after=[bytes(change.after).decode() for change in changes],
         )
     return start + len(changes)
+
+
+def count(cur: Cursor, edit_id: str) -> int:
+    """How many changes are kept for the edit."""
+    row = cur.one(COUNT, edit_id=edit_id)
+    return row[0] if row else 0
 
 
 def batches(cur: Cursor, edit_id: str, count: int, *, backwards: bool = False) -> Iterator[list[Change]]:

@@ -34,6 +34,11 @@ select id, asset_id, index, source_index, pts, width, height, hash, file, thumb,
 from frame where asset_id = $asset_id and index >= $start and index < $start + $limit
 order by index
 """
+OF_IDS = """
+select id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision, name
+from frame where id in (select unnest($ids::varchar[]))
+order by asset_id, index
+"""
 COUNT = "select count(*) from frame where asset_id = $asset_id"
 COUNT_OF = "select count(*) from frame where id in (select unnest($ids::varchar[]))"
 UPDATE = """
@@ -87,6 +92,11 @@ def by_index(cur: Cursor, asset_id: str, index: int) -> Frame:
 def page(cur: Cursor, asset_id: str, start: int, limit: int) -> list[Frame]:
     """The frames with index start ≤ i < start + limit, in order."""
     return CODEC.rows(cur.all(PAGE, asset_id=asset_id, start=start, limit=limit))
+
+
+def of_ids(cur: Cursor, ids: Sequence[str]) -> list[Frame]:
+    """Those of the frames that exist, in order."""
+    return CODEC.rows(cur.all(OF_IDS, ids=list(ids)))
 
 
 def count(cur: Cursor, asset_id: str) -> int:

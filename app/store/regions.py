@@ -95,6 +95,14 @@ where class_id = $class_id and id > $after and asset_id in (
     where project.class_template_id = $class_template_id)
 order by id limit $limit
 """
+ANCHORS = """
+select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
+    updated_at, attributes
+from region
+where asset_id = $asset_id and frame_index >= $start and frame_index <= $stop and anchor
+  and track_id in (select unnest($track_ids::varchar[]))
+order by frame_index, created_at, id
+"""
 COUNTS_BY_CLASS = """
 select class_id, count(*) from region where frame_id = $frame_id group by class_id order by class_id
 """
@@ -184,6 +192,11 @@ def of_asset(cur: Cursor, asset_id: str, start: int, limit: int) -> Iterator[Reg
     Consume it inside the `read` that made `cur`.
     """
     yield from map(CODEC.row, cur.all(OF_ASSET, asset_id=asset_id, start=start, stop=start + limit))
+
+
+def anchors(cur: Cursor, asset_id: str, track_ids: Sequence[str], start: int, stop: int) -> list[Region]:
+    """The regions of tracks that a person confirmed, on frames start ≤ index ≤ stop, by frame."""
+    return CODEC.rows(cur.all(ANCHORS, asset_id=asset_id, track_ids=list(track_ids), start=start, stop=stop))
 
 
 def update(cur: Cursor, region: Region, expected_revision: int | None = None) -> Region:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -21,6 +22,14 @@ OF_PROJECT = """
 select id, project_id, class_id, name, revision, created_at
 from track where project_id = $project_id order by created_at, id
 """
+EXTENTS = """
+select track.id, track.class_id, track.name, region.asset_id, count(*), count(*) filter (region.anchor),
+    min(region.frame_index), max(region.frame_index)
+from track join region on region.track_id = track.id
+where track.project_id = $project_id
+group by all order by min(track.created_at), track.id, region.asset_id
+"""
+COUNT_OF_CLASS = "select count(*) from track where project_id = $project_id and class_id = $class_id"
 OF_CLASS = """
 select track.id, track.project_id, track.class_id, track.name, track.revision, track.created_at
 from track join project on project.id = track.project_id
@@ -55,6 +64,29 @@ def get(cur: Cursor, id: str) -> Track:
 
 def of_project(cur: Cursor, project_id: str) -> list[Track]:
     return CODEC.rows(cur.all(OF_PROJECT, project_id=project_id))
+
+
+class Extent(NamedTuple):
+    """Where in an asset a track has regions: how many, how many of them anchors, first and last frame index."""
+
+    track_id: str
+    class_id: int
+    name: str
+    asset_id: str
+    regions: int
+    anchors: int
+    first: int
+    last: int
+
+
+def extents(cur: Cursor, project_id: str) -> list[Extent]:
+    """The tracks of a project that have regions, oldest first, one row for each asset."""
+    return [Extent(*row) for row in cur.all(EXTENTS, project_id=project_id)]
+
+
+def count_of_class(cur: Cursor, project_id: str, class_id: int) -> int:
+    row = cur.one(COUNT_OF_CLASS, project_id=project_id, class_id=class_id)
+    return row[0] if row else 0
 
 
 def of_class(cur: Cursor, class_template_id: str, class_id: int) -> list[Track]:

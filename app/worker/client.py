@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Literal, Self, cast
 
 import msgspec
@@ -70,7 +70,19 @@ class Stream:
         self._replies.put(reply)
 
     def __iter__(self) -> Iterator[Reply]:
-        while (reply := self._replies.get()) is not None:
+        return self.replies()
+
+    def replies(self, idle: Callable[[], None] | None = None, every_s: float = 0.25) -> Iterator[Reply]:
+        """As iterating; `idle` is called whenever nothing came for `every_s` seconds."""
+        while True:
+            try:
+                reply = self._replies.get(timeout=None if idle is None else every_s)
+            except Empty:
+                if idle is not None:
+                    idle()
+                continue
+            if reply is None:
+                break
             yield reply
         if self._future.cancelled():
             return

@@ -1,0 +1,356 @@
+"""The work of the jobs `track` and `find`: walks through the frames of an asset in the engine worker.
+
+Every frame is left as a record as soon as it is answered. Where the worker goes away, or the server does, the
+walk goes on behind the last record, from the masks that were seen last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from app import store as db
+from app.errors import Conflict, Refused, Unavailable
+from app.models import ClassTemplate, Frame, Geometry, Job, Region, frame_id
+from app.services import engine_jobs, maps, track_results
+from app.services.context import Context
+from app.services.track_records import Begun, Record, Sources, Step, TrackArgs, args_of, id_from
+from app.worker import protocol
+from app.worker.client import Interrupted
+from tasks import channel as files
+from tasks.channel import Channel
+
+STUCK = 3
+"""How often the worker may go away without a further frame before the job is given up."""
+PAGE = 2000
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A walk from frame index `start` to `stop`, both included.
+
+    `anchors`: (object, region), in walking order; `begin`: the frame index from which on an object is looked for.
+    """
+
+    number: int
+    start: int
+    stop: int
+    anchors: list[tuple[int, Region]] = field(default_factory=list)
+    begin: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def step(self) -> int:
+        return 1 if self.stop >= self.start else -1
+
+    @property
+    def length(self) -> int:
+        return abs(self.stop - self.start) + 1
+
+
+@dataclass
+class Past:
+    """What records say of the walks so far, by leg."""
+
+    done: int = 0
+    regions: int = 0
+    lost: int = 0
+    begun: bool = False
+    last: dict[int, int] = field(default_factory=dict)
+    """The frame index of the last record of a leg."""
+    seen: dict[int, dict[int, Region]] = field(default_factory=dict)
+    """The newest region of every object of a leg."""
+
+    def note(self, record: Record) -> None:
+        if isinstance(record, Begun):
+            self.begun = True
+            return
+        self.done += 1
+        self.regions += record.seen
+        self.lost += record.lost
+        self.last[record.leg] = record.index
+        newest = self.seen.setdefault(record.leg, {})
+        newest.update(zip(record.objects, record.regions, strict=True))
+
+
+def run_track(ctx: Context, job: Job, channel: Channel) -> dict[str, Any]:
+    """Follow regions through the frames of their asset. Raises Refused, Conflict, Unavailable, Cancelled."""
+    args, past = _begin(ctx, job, channel)
+    legs = ctx.store.read(lambda cur: _legs(cur, args))
+    if not past.begun:
+        _append(channel, past, Begun(objects=args.objects))
+    total = sum(leg.length for leg in legs)
+    tracks = [thing.track_id for thing in args.objects]
+    for leg in legs:
+        _Walk(ctx, job, channel, args, past, leg, total, tracks).run()
+    return _result(args, past, tracks)
+
+
+def run_find(ctx: Context, job: Job, channel: Channel) -> dict[str, Any]:
+    """Look for texts in the frames of an asset, and follow what is found. Raises as `run_track` does."""
+    args, past = _begin(ctx, job, channel)
+    leg = Leg(0, args.start, args.stop)
+    walk = _Walk(ctx, job, channel, args, past, leg, leg.length, [])
+    walk.run()
+    return _result(args, past, walk.tracks)
+
+
+def _result(args: TrackArgs, past: Past, tracks: list[str]) -> dict[str, Any]:
+    return {
+        "asset_id": args.asset_id,
+        "engine": args.engine,
+        "frames": past.done,
+        "regions": past.regions,
+        "lost": past.lost,
+        "tracks": tracks,
+    }
+
+
+def _begin(ctx: Context, job: Job, channel: Channel) -> tuple[TrackArgs, Past]:
+    if ctx.store.read(lambda cur: track_results.undone(cur, job)):
+        raise Conflict("What this job had tracked was taken back. Start a new one instead.")
+    past = Past()
+    offset = 0
+    while True:
+        records, offset = files.read_partial(channel.folder, offset)
+        if not records:
+            break
+        for record in msgspec.convert(records, list[Record]):
+            past.note(record)
+    args = args_of(job.args)
+    channel.kept = {"frames": past.done}
+    return args, past
+
+
+def _append(channel: Channel, past: Past, record: Record) -> None:
+    channel.append(record)
+    past.note(record)
+    channel.kept["frames"] = past.done
+
+
+def _legs(cur: db.Cursor, args: TrackArgs) -> list[Leg]:
+    """The walks that a track needs, each with the anchors that lie on it.
+
+    Of the frames between two chosen regions of an object, the walk forward takes care.
+    """
+    chosen = db.regions.find_many(cur, [id for thing in args.objects for id in thing.region_ids])
+    indices = {
+        number: [index_of(chosen[id]) for id in thing.region_ids if id in chosen]
+        for number, thing in enumerate(args.objects)
+    }
+    indices = {number: found for number, found in indices.items() if found}
+    if not indices:
+        raise Refused("The regions to track from were deleted meanwhile. Choose others.")
+    anchors: list[tuple[int, Region]] = []
+    for number, thing in enumerate(args.objects):
+        confirmed = db.regions.anchors(cur, args.asset_id, [thing.track_id], args.start, args.stop)
+        mine = {r.id: r for r in confirmed} | {id: chosen[id] for id in thing.region_ids if id in chosen}
+        anchors += [(number, region) for region in mine.values()]
+    legs = []
+    if args.direction != "backward":
+        begin = {number: min(found) for number, found in indices.items()}
+        legs.append(_leg(0, min(begin.values()), args.stop, anchors, begin))
+    if args.direction != "forward":
+        pick = max if args.direction == "backward" else min
+        begin = {number: pick(found) for number, found in indices.items()}
+        legs.append(_leg(1, max(begin.values()), args.start, anchors, begin))
+    return [leg for leg in legs if leg.length > 1]
+
+
+def _leg(number: int, start: int, stop: int, anchors: list[tuple[int, Region]], begin: dict[int, int]) -> Leg:
+    step = 1 if stop >= start else -1
+    mine = [
+        (thing, region)
+        for thing, region in anchors
+        if thing in begin and (index_of(region) - begin[thing]) * step >= 0
+    ]
+    return Leg(number, start, stop, sorted(mine, key=lambda pair: index_of(pair[1]) * step), begin)
+
+
+def index_of(region: Region) -> int:
+    return int(region.frame_id[25:])
+
+
+class _Walk:
+    """One leg: asked of the worker until it is through, recorded frame by frame."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        job: Job,
+        channel: Channel,
+        args: TrackArgs,
+        past: Past,
+        leg: Leg,
+        total: int,
+        tracks: list[str],
+    ) -> None:
+        self._ctx, self._job, self._channel = ctx, job, channel
+        self._args, self._past, self._leg, self._total = args, past, leg, total
+        self.tracks = tracks
+        """Track ids by number of object; `find` adds to them."""
+        for number in past.seen.get(leg.number, {}):
+            self._track_of(number)
+        self._low, self._high = min(leg.start, leg.stop), max(leg.start, leg.stop)
+        self._told = {region.id: region.geometry for _, region in leg.anchors}
+        """What the worker knows of anchors."""
+        self._added: list[tuple[int, Region]] = []
+
+    def run(self) -> None:
+        frames, template = self._ctx.store.read(self._read)
+        self._attributes = {c.id: {a.name: a.default for a in c.attributes} for c in template.classes}
+        refs = [maps.frame_ref(self._ctx.paths, frame) for frame in frames]
+        self._channel.report(self._past.done, self._total, f"waiting for {self._args.engine}", now=True)
+        misses = 0
+        while (start := self._next()) is not None:
+            done = self._past.done
+            try:
+                for reply in engine_jobs.replies(
+                    self._ctx, self._channel, self._message(refs, start, template)
+                ):
+                    if isinstance(reply, protocol.Tracked):
+                        self._take(reply, start)
+                        self._tell(reply.request, template)
+                if self._next() is not None:
+                    raise Unavailable(
+                        f"The engine {self._args.engine} ended before the last frame. Try again."
+                    )
+            except Interrupted:
+                misses = 1 if self._past.done > done else misses + 1
+                if misses >= STUCK:
+                    raise Unavailable(
+                        f"The engine worker stopped {STUCK} times at frame {start}. What was found is kept."
+                    ) from None
+
+    def _read(self, cur: db.Cursor) -> tuple[list[Frame], ClassTemplate]:
+        frames: list[Frame] = []
+        wanted = self._high - self._low + 1
+        for start in range(self._low, self._high + 1, PAGE):
+            frames += db.frames.page(cur, self._args.asset_id, start, min(PAGE, wanted - len(frames)))
+        if len(frames) != wanted:
+            raise Conflict("Frames of the asset were deleted meanwhile. Choose others.")
+        asset = db.assets.get(cur, self._args.asset_id)
+        project = db.projects.get(cur, asset.project_id)
+        return frames, db.class_templates.get(cur, project.class_template_id)
+
+    def _next(self) -> int | None:
+        """The frame index to go on with; None where the leg is through."""
+        last = self._past.last.get(self._leg.number)
+        if last is None:
+            return self._leg.start
+        return None if last == self._leg.stop else last + self._leg.step
+
+    def _message(
+        self, refs: list[protocol.FrameRef], start: int, template: ClassTemplate
+    ) -> protocol.Track | protocol.Find:
+        newest = self._past.seen.get(self._leg.number, {})
+        # Masks that were seen are anchors of a walk that goes on, behind those of a person on the same frame.
+        pairs = sorted(
+            [*newest.items(), *self._leg.anchors, *self._added],
+            key=lambda pair: index_of(pair[1]) * self._leg.step,
+        )
+        anchors = [anchor for pair in pairs if (anchor := self._anchor(*pair, template)) is not None]
+        args, low = self._args, self._low
+        if not args.texts:
+            return protocol.Track(
+                frames=refs, anchors=anchors, start=start - low, stop=self._leg.stop - low, engine=args.engine
+            )
+        return protocol.Find(
+            frames=refs,
+            texts=args.texts,
+            start=start - low,
+            stop=self._leg.stop - low,
+            engine=args.engine,
+            every=args.every,
+            threshold=args.threshold,
+            first_object=len(self.tracks),
+            known=anchors,
+        )
+
+    def _anchor(self, number: int, region: Region, template: ClassTemplate) -> protocol.TrackAnchor | None:
+        """None where the class of the region was deleted meanwhile."""
+        specs = maps.region_specs(template, [region])
+        if not specs:
+            return None
+        return protocol.TrackAnchor(position=index_of(region) - self._low, object=number, region=specs[0])
+
+    def _take(self, reply: protocol.Tracked, start: int) -> None:
+        """Leave what was found on one frame as records."""
+        index = reply.position + self._low
+        if index != self._next():
+            raise Unavailable(f"The engine {self._args.engine} answered out of order after frame {start}.")
+        things = sorted(reply.objects, key=lambda found: found.object)
+        fresh = [found for found in things if found.object >= len(self.tracks)]
+        if fresh:
+            new = [
+                Sources(track_id=self._track_of(f.object), class_id=f.class_id, region_ids=[]) for f in fresh
+            ]
+            _append(self._channel, self._past, Begun(objects=new))
+        anchored = {n for n, region in [*self._leg.anchors, *self._added] if index_of(region) == index}
+        looked = [found for found in things if found.object not in anchored]
+        seen = [(f, f.geometry) for f in looked if f.geometry is not None]
+        lost = len(looked) - len(seen)
+        step = Step(
+            leg=self._leg.number,
+            index=index,
+            tracks=[self.tracks[found.object] for found in looked],
+            objects=[found.object for found, _ in seen],
+            regions=[self._region(index, found, geometry) for found, geometry in seen],
+            seen=len(seen),
+            lost=lost,
+        )
+        _append(self._channel, self._past, step)
+        done = self._past.done
+        message = f"frame {done} of {self._total}" + (f", {lost} lost" if lost else "")
+        self._channel.report(done, self._total, message)
+
+    def _track_of(self, number: int) -> str:
+        """The track of an object; numbers of objects that were found come one after the other."""
+        while number >= len(self.tracks):
+            self.tracks.append(id_from(self._job.id, "object", len(self.tracks)))
+        return self.tracks[number]
+
+    def _region(self, index: int, found: protocol.TrackedObject, geometry: Geometry) -> Region:
+        track = self.tracks[found.object]
+        class_id, attributes = found.class_id, self._attributes.get(found.class_id, {})
+        for number, source in self._leg.anchors:
+            if number == found.object:
+                class_id, attributes = source.class_id, source.attributes
+                break
+        frame = frame_id(self._args.asset_id, index)
+        return Region(
+            id=id_from(self._job.id, track, frame),
+            frame_id=frame,
+            class_id=class_id,
+            geometry=geometry,
+            track_id=track,
+            anchor=False,
+            certificate=found.certificate,
+            area=found.area,
+            author=self._args.engine,
+            attributes=attributes,
+        )
+
+    def _tell(self, request: int, template: ClassTemplate) -> None:
+        """Hand the worker what a person confirmed or corrected of these tracks since the walk began."""
+        numbers = {track: number for number, track in enumerate(self.tracks)}
+
+        def read(cur: db.Cursor) -> list[Region]:
+            return db.regions.anchors(cur, self._args.asset_id, self.tracks, self._low, self._high)
+
+        for region in self._ctx.store.read(read):
+            number = numbers[region.track_id or ""]
+            begin = self._leg.begin.get(number, self._leg.start)
+            ahead = (index_of(region) - begin) * self._leg.step >= 0
+            if not ahead or self._told.get(region.id) == region.geometry:
+                continue
+            self._told[region.id] = region.geometry
+            if (anchor := self._anchor(number, region, template)) is None:
+                continue
+            self._added = [pair for pair in self._added if pair[1].id != region.id] + [(number, region)]
+            self._ctx.worker.tell(protocol.AddAnchor(track=request, anchor=anchor))
+
+
+engine_jobs.register("track", run_track)
+engine_jobs.register("find", run_find)
