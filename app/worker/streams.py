@@ -78,6 +78,7 @@ class Streams:
         if not folder.is_relative_to(self._data) or not folder.is_dir():
             raise Refused("The label maps must go into a folder of the data folder.")
         for position in range(request.start, len(request.frames)):
+            yield None
             label_map = np.asarray(engine.label(self._read(request.frames[position])))
             path = folder / f"{request.names[position]}.png"
             _write_png(path, label_map)
@@ -207,7 +208,7 @@ def _described(seen: Seen, target: float) -> protocol.TrackedObject:
     if not _is_seen(seen.mask):
         return protocol.TrackedObject(object=seen.object, score=seen.score, class_id=seen.class_id)
     mask = np.asarray(seen.mask, bool)
-    found = outline_only(mask, target=max(target, OUTLINE_TARGET))
+    found = outline_only(mask, target=max(target, OUTLINE_TARGET), thorough=False)
     rows = [Point(x=x, y=y, label=1, r=r) for x, y, _, r in found.points.tolist()]
     outline = [[(x, y) for x, y in ring.tolist()] for ring in found.outline or []]
     return protocol.TrackedObject(
