@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from app.worker.engines.sam3.build import Architecture, build
+from app.worker.engines.sam3.checkpoint import published
 from app.worker.engines.sam3.cpu import calling
 from app.worker.engines.sam3.features import Encoder
 
@@ -30,15 +31,11 @@ def save(path: Path, seed: int = 0) -> None:
     torch.manual_seed(seed)
     architecture = Architecture()
     model = build(architecture, "cpu")
-    # The package leaves these without values.
-    text = model.backbone.language_backbone.encoder
-    torch.nn.init.normal_(text.positional_embedding, std=0.01)
-    torch.nn.init.normal_(text.text_projection, std=0.1)
     encoder = Encoder(model, "cpu")
     states = [encoder.processor.set_image(_picture(cell)) for cell in CELLS]
     _shift_masks(model, states[0])
     _fit_detector(model, encoder, states)
-    torch.save({"model": _published(model.state_dict()), "architecture": asdict(architecture)}, path)
+    torch.save({"model": published(model.state_dict()), "architecture": asdict(architecture)}, path)
 
 
 def _shift_masks(model: Any, state: dict[str, Any]) -> None:
@@ -104,12 +101,3 @@ def _picture(cell: int) -> torch.Tensor:
     """(3, 96, 128) uint8: random colours in soft spots of `cell` pixels."""
     colours = torch.rand(1, 3, 96 // cell + 1, 128 // cell + 1)
     return (255 * torch.nn.functional.interpolate(colours, (96, 128), mode="bilinear")[0]).byte()
-
-
-def _published(state: dict[str, Any]) -> dict[str, Any]:
-    """The keys of the image model → those of the published file."""
-    tracker = "inst_interactive_predictor.model."
-    return {
-        "tracker." + key.removeprefix(tracker) if key.startswith(tracker) else "detector." + key: tensor
-        for key, tensor in state.items()
-    }

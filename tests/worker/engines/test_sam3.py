@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import pickle
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
@@ -45,6 +48,7 @@ CENTRE = Point(x=80.5, y=60.5)
 CORNER = Point(x=20.5, y=100.5)
 BACKGROUND = Point(x=8.5, y=8.5, label=0)
 MIDDLE = (45.0, 25.0, 115.0, 95.0)
+REAL = "POINTILLIST_SAM3_WEIGHTS"
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +250,10 @@ def _replaced(old: bytes, new: bytes) -> Spoil:
     return _pickled(lambda data: data.replace(old, new))
 
 
+def _without_a_tensor(parts: dict[str, bytes]) -> None:
+    del parts[next(name for name in parts if name.endswith("/data/0"))]
+
+
 BAD: dict[str, tuple[Spoil, str]] = {
     "a file of SAM 3.1": (
         _replaced(b"tracker.sam_prompt_encoder", b"tracker.model.interactive_"),
@@ -272,7 +280,7 @@ BAD: dict[str, tuple[Spoil, str]] = {
         "other Python objects than tensors",
     ),
     "a lost tensor": (
-        lambda parts: parts.pop(next(name for name in parts if name.endswith("/data/0"))) and None,
+        _without_a_tensor,
         "damaged",
     ),
 }
@@ -330,3 +338,59 @@ def test_a_file_that_is_cut_off_or_no_checkpoint_is_refused_and_the_right_one_se
     loaded = bench.client.request(LoadEngine(engine="sam3"))
     assert loaded.weights == hashlib.sha256(whole).hexdigest()[:16]
     assert loaded.bytes > 5e6
+
+
+# With a GPU, and with the published weights
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not Path("/proc/driver/nvidia").exists(), reason="needs a CUDA device")
+def test_the_published_size_on_a_gpu(fresh: Callable[..., Bench], capsys: pytest.CaptureFixture[str]) -> None:
+    """Random weights: prints the memory and how long encoding, clicks and text take."""
+    made = fresh(cache_mb=1024)
+    path = made.data / "weights" / "sam3.pt"
+    path.parent.mkdir()
+    save = "import sys; from app.bench.random_weights import save_sam3; save_sam3(sys.argv[1], None)"
+    subprocess.run([sys.executable, "-c", save, str(path)], check=True)
+    loaded = made.client.request(LoadEngine(engine="sam3"), 600)
+    assert loaded.device == "cuda"
+    frames = [made.frame(index, width=1920, height=1080) for index in range(3)]
+    asked: list[tuple[str, dict[str, object]]] = [
+        ("encode and click", {"points": [Point(x=960.5, y=540.5)]}),
+        ("click", {"points": [Point(x=900.5, y=540.5)]}),
+        ("box", {"box": (800.0, 400.0, 1100.0, 700.0)}),
+        ("encode for text and ask", {"text": "disc"}),
+        ("text", {"text": "a red car"}),
+        ("the same text", {"text": "a red car"}),
+    ]
+    lines = [f"model {loaded.bytes / 2**20:.0f} MiB"]
+    for frame in frames:
+        for name, given in asked:
+            reply = made.client.request(predict(frame, Geometry(**given), engine="sam3"))  # type: ignore[arg-type]
+            lines.append(f"{frame.hash} {name}: {reply.ms:.0f} ms, {len(reply.candidates)} masks")
+    kept = made.client.request(Ping())
+    lines.append(f"caches {kept.cache_bytes / 2**20:.0f} MiB, free {kept.free_bytes / 2**30:.1f} GiB")
+    with capsys.disabled():
+        print("", *lines, sep="\n")
+
+
+@pytest.mark.weights
+@pytest.mark.skipif(not os.environ.get(REAL), reason=f"set {REAL} to the published sam3.pt")
+def test_the_published_weights_see_the_disc(fresh: Callable[..., Bench]) -> None:
+    made = fresh(timeout_s=600)
+    path = made.data / "weights" / "sam3.pt"
+    path.parent.mkdir()
+    path.symlink_to(os.environ[REAL])
+    frame = made.frame(width=640, height=480)
+    rows, columns = np.ogrid[:480, :640]
+    disc = (columns - 320) ** 2 + (rows - 240) ** 2 <= 120**2
+    for given in (
+        {"points": [Point(x=320.5, y=240.5)]},
+        {"box": (195.0, 115.0, 446.0, 366.0)},
+        {"text": "circle"},
+    ):
+        reply = made.client.request(predict(frame, Geometry(**given), engine="sam3"), 600)  # type: ignore[arg-type]
+        assert max(iou(full(one, frame.shape), disc) for one in reply.candidates) > 0.9, given
+    nothing = made.client.request(predict(frame, Geometry(text="elephant"), engine="sam3"), 600)
+    assert not nothing.candidates
+    assert nothing.presence < 0.5

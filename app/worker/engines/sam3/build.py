@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from sam3 import model_builder as package
 from sam3.model.geometry_encoders import SequenceGeometryEncoder
 from sam3.model.position_encoding import PositionEmbeddingSine
@@ -100,6 +101,10 @@ def build(architecture: Architecture | None, device: str) -> Any:
             )
         else:
             model = _assemble(architecture).to(device).eval()
+        text = model.backbone.language_backbone.encoder
+        # The package leaves these without values, even without numbers.
+        torch.nn.init.normal_(text.positional_embedding, std=0.01)
+        torch.nn.init.normal_(text.text_projection, std=text.width**-0.5)
     # The tracker never leaves the autocast that it enters: other engines share this thread.
     model.inst_interactive_predictor.model.bf16_context.__exit__(None, None, None)
     return model.requires_grad_(False)
@@ -148,7 +153,7 @@ def _assemble(a: Architecture) -> Any:
                 2,
                 dropout=0.1,
                 residual=True,
-                out_norm=package.nn.LayerNorm(a.width),
+                out_norm=torch.nn.LayerNorm(a.width),
             ),
         ),
         use_instance_query=False,

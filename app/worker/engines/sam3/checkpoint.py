@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from app.worker.engines.sam3.build import Architecture
 
 PREFIXES = {"detector.": "", "tracker.": "inst_interactive_predictor.model."}
 """Parts of the file → where they belong in the image model."""
-NEWER = ("tracker.model.interactive_", "multiplex")
+NEWER = ("tracker.model.", "interactive_convs", "multiplex")
 """What only the keys of SAM 3.1 contain."""
 NAMED = 3
 """Keys that a sentence names."""
@@ -62,6 +63,11 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(path, found, architecture)
 
 
+def published(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights of an image model by the keys of the published file."""
+    return {_published(key): tensor for key, tensor in state.items()}
+
+
 def fill(model: Any, checkpoint: Checkpoint) -> None:
     """Put the weights into the model, after every key and shape was compared. Raises Unavailable."""
     wanted = model.state_dict()
@@ -71,16 +77,21 @@ def fill(model: Any, checkpoint: Checkpoint) -> None:
         renamed = f", while {unknown} others are unknown" if unknown else ""
         raise _refusal(
             checkpoint.path,
-            f"{len(missing)} of {len(wanted)} weights are missing ({_some(missing)}){renamed}",
+            f"{len(missing)} of {len(wanted)} weights are missing ({_some(map(_published, missing))}){renamed}",
         )
     wrong = [
-        f"{key} is {_size(found[key])}, not {_size(tensor)}"
+        f"{_published(key)} is {_size(found[key])}, not {_size(tensor)}"
         for key, tensor in wanted.items()
         if found[key].shape != tensor.shape or found[key].is_floating_point() != tensor.is_floating_point()
     ]
     if wrong:
         raise _refusal(checkpoint.path, f"{len(wrong)} weights have another shape or type ({_some(wrong)})")
     model.load_state_dict({key: found[key] for key in wanted}, strict=True)
+
+
+def _published(key: str) -> str:
+    old, new = next((old, new) for old, new in reversed(PREFIXES.items()) if key.startswith(new))
+    return old + key.removeprefix(new)
 
 
 def _load(path: Path) -> Any:
@@ -102,8 +113,9 @@ def _refusal(path: Path, why: str) -> Unavailable:
     return Unavailable(f"The weights {path} cannot serve the engine sam3: {why}.")
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
+def _some(names: Iterable[str]) -> str:
+    first = list(islice(names, NAMED + 1))
+    return ", ".join(first[:NAMED]) + (" …" if len(first) > NAMED else "")
 
 
 def _size(tensor: torch.Tensor) -> str:
