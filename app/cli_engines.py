@@ -157,12 +157,12 @@ def _use(common: Any, engine: str, path: Path | None) -> None:
 def _fetch(common: Any, engine: str, *, again: bool) -> None:
     from app.cli_progress import bar
     from app.worker import fetching, registry, weights
-    from app.worker.weight_files import sha256_of
+    from app.worker.weight_files import complaint, sha256_of
 
     settings = common.settings()
     entry = registry.entry_of(engine, fake=settings.fake_engine)
     there = weights.find(entry, settings.data)
-    if there is None or again:
+    if there is None or again or complaint(entry, there.path):
         click.echo(_("Fetching from {source} …").format(source=weights.source_page(entry)), err=True)
         with bar(_("Downloading"), size=True) as show:
             there = fetching.fetch(entry, settings.data, token=_token(), progress=show)

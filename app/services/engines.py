@@ -166,7 +166,11 @@ def _views(ctx: Context, pong: protocol.Pong | None) -> list[EngineView]:
     loading, picked = ctx.engine_loads.running(), chosen(data)
     made = []
     for info in weights.infos(data, fake=ctx.settings.fake_engine):
-        entry = registry.TABLE[info.id]
+        entry, resident = registry.TABLE[info.id], residents.get(info.id)
+        if resident is not None:
+            ctx.engine_loads.forget(info.id)
+        elif info.id in failed and info.available and info.id not in loading:
+            info = weights.refused(info, failed[info.id], data)
         one = EngineView(**asdict(info), loading=info.id in loading, chosen=info.id in picked)
         if entry.files:
             one = replace(
@@ -175,17 +179,8 @@ def _views(ctx: Context, pong: protocol.Pong | None) -> list[EngineView]:
                 source=weights.source_page(entry),
                 gated=entry.gated,
             )
-        resident = residents.get(info.id)
         if resident is not None:
             one = replace(one, loaded=True, device=resident.device, bytes=resident.bytes)
-        elif info.id in failed and info.available and not one.loading:
-            one = replace(
-                one,
-                available=False,
-                state="bad-weights",
-                reason=failed[info.id],
-                step="Put right what it names, then load it again.",
-            )
         made.append(one)
     return made
 

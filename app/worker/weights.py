@@ -121,11 +121,11 @@ def install_command(extra: str) -> str:
     return shlex.join([sys.executable, "-m", "pip", "install", *what])
 
 
-def fetch_command(engine: str, data: Path) -> str:
-    """The command that downloads the weights of an engine."""
+def fetch_command(engine: str, data: Path, *, again: bool = False) -> str:
+    """The command that downloads the weights of an engine. `again`: although there are some."""
     beside = Path(sys.executable).with_name("pointillist")
     program = str(beside) if beside.is_file() else "pointillist"
-    return shlex.join([program, "engines", "fetch", engine, "--data", str(data)])
+    return shlex.join([program, "engines", "fetch", engine, *["--again"] * again, "--data", str(data)])
 
 
 def gpu_seen() -> bool:
@@ -133,6 +133,15 @@ def gpu_seen() -> bool:
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
         return False
     return any(Path(sign).exists() for sign in GPU_SIGNS) or shutil.which("nvidia-smi") is not None
+
+
+def refused(info: EngineInfo, sentence: str, data: Path) -> EngineInfo:
+    """The engine after its weights were refused, or could not be loaded, with that sentence."""
+    step, command = "Put right what it names, then load it again.", ""
+    if TABLE[info.id].hub:
+        command = fetch_command(info.id, data, again=True)
+        step += f" If the weights are at fault, choose others or fetch them anew: {command}"
+    return replace(info, available=False, state="bad-weights", reason=sentence, step=step, command=command)
 
 
 def _note(entry: Entry) -> str:

@@ -141,6 +141,10 @@ def test_gated_weights_come_with_a_token_and_say_how_without(hub: Hub, tmp_path:
     again = pointillist("engines", "fetch", "sam3", "--data", tmp_path)
     assert again.stdout == done.stdout
     assert len(hub.asked) == 1, "what is there is not fetched again unasked"
+    place.write_text("not what it was")
+    assert pointillist("engines", "fetch", "sam3", "--data", tmp_path).exit_code == 1
+    healed = runner.invoke(main, ["engines", "fetch", "sam3", "--data", str(tmp_path)])
+    assert (healed.stdout, len(hub.asked)) == (done.stdout, 2)
 
 
 def test_a_folder_comes_whole_or_not_at_all(hub: Hub, tmp_path: Path) -> None:
