@@ -56,13 +56,14 @@ def register(main: click.Group, shared: Callable[..., Any]) -> None:
     @shared
     @click.argument("engine")
     @click.option("--again", is_flag=True, help="Download although there are weights.")
+    @click.option("--from", "source", help="Another hub repository (owner/name), or the address of the file.")
     @click.pass_obj
-    def fetch(common: Any, engine: str, again: bool) -> None:
+    def fetch(common: Any, engine: str, again: bool, source: str | None) -> None:
         """Download the weights of ENGINE into the data folder.
 
         For gated weights the token of the hub is read from HF_TOKEN, or from where `hf auth login` put it.
         """
-        _fetch(common, engine, again=again)
+        _fetch(common, engine, source, again=again)
 
     @engines.command("check")
     @shared
@@ -154,13 +155,18 @@ def _use(common: Any, engine: str, path: Path | None) -> None:
         click.echo(f"{there.path}  {sha256_of(there.path, settings.data)}")
 
 
-def _fetch(common: Any, engine: str, *, again: bool) -> None:
+def _fetch(common: Any, engine: str, source: str | None, *, again: bool) -> None:
     from app.cli_progress import bar
+    from app.errors import Refused
     from app.worker import fetching, registry, weights
     from app.worker.weight_files import complaint, sha256_of
 
     settings = common.settings()
     entry = registry.entry_of(engine, fake=settings.fake_engine)
+    if source is not None:
+        if not entry.files:
+            raise Refused(_("The engine {engine} needs no weights.").format(engine=engine))
+        entry, again = fetching.from_source(entry, source), True
     there = weights.find(entry, settings.data)
     if there is None or again or complaint(entry, there.path):
         click.echo(_("Fetching from {source} …").format(source=weights.source_page(entry)), err=True)

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -28,6 +29,22 @@ Progress = Callable[[int, int], None]
 TIMEOUT = httpx.Timeout(30.0, read=60.0)
 _IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 """The beginning of the SHA-256 in the name of a file, as PyTorch publishes its weights."""
+
+
+def from_source(entry: Entry, source: str) -> Entry:
+    """The engine with its weights from elsewhere: `owner/name` of a hub repository, or an https address.
+
+    Raises Refused for anything else.
+    """
+    if re.fullmatch(r"https?://\S+", source):
+        if entry.folder:
+            raise Refused(
+                f"The weights of {entry.info.id} are a folder; name a hub repository, like owner/name."
+            )
+        return replace(entry, hub=source, gated=False)
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source, re.ASCII):
+        raise Refused(f"{source[:200]!r} is neither a hub repository (owner/name) nor an https address.")
+    return replace(entry, hub=source if entry.folder else f"{source}:{entry.files[0]}")
 
 
 def fetch(entry: Entry, data: Path, *, token: str = "", progress: Progress | None = None) -> Found:

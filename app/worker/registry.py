@@ -89,7 +89,8 @@ TABLE: dict[str, Entry] = {
         extra="sam2",
         files=("sam2/",),
         hub="facebook/sam2.1-hiera-large",
-        without_gpu="on a processor each new frame takes up to a minute",
+        without_gpu="on a processor each new frame takes up to a minute, about 8 seconds with "
+        "facebook/sam2.1-hiera-tiny",
     ),
     "deeplabv3": Entry(
         EngineInfo(

@@ -161,6 +161,13 @@ def test_a_folder_comes_whole_or_not_at_all(hub: Hub, tmp_path: Path) -> None:
         assert sorted(path.name for path in found.path.iterdir()) == ["config.json", "model.safetensors"]
         assert weights.find(entry, tmp_path) == found
     assert [path.name for path in (tmp_path / "weights").iterdir()] == ["sam2"]
+    for name in ("config.json", "model.safetensors"):
+        hub.files[f"/somebody/smaller/resolve/main/{name}"] = hub.files[f"{base}/{name}"]
+    asked = len(hub.asked)
+    other = pointillist("engines", "fetch", "sam2", "--from", "somebody/smaller", "--data", tmp_path)
+    assert (other.stdout, len(hub.asked)) == (f"{found.path}  {found.sha256}\n", asked + 2)
+    wrong = pointillist("engines", "fetch", "sam2", "--from", "file:///etc", "--data", tmp_path)
+    assert "is neither a hub repository (owner/name) nor an https address" in wrong.stderr
 
 
 def test_a_download_that_broke_off_goes_on_where_it_stopped(hub: Hub, tmp_path: Path) -> None:
