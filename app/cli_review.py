@@ -103,6 +103,7 @@ def check(common: Common, bundle: str, rules: Path | None, images: Path | None, 
         from tasks.bundle_index import IndexedBundle
         from tasks.bundle_maps import Pictures
         from tasks.checking import Rules, Summary, read_rules, violations
+        from tasks.given_masks import notes_of
 
         wanted = Rules() if rules is None else read_rules(rules)
         opened = stack.enter_context(IndexedBundle(located(stack, common, (bundle,))[0], bundle))
@@ -115,12 +116,15 @@ def check(common: Common, bundle: str, rules: Path | None, images: Path | None, 
             else:
                 click.echo(_printable(found.line()))
         summary.ok = not summary.count
+        summary.notes = notes_of(pictures.masks.missing)
         if as_json:
             click.echo(msgspec.json.encode(summary).decode())
         else:
             click.echo(
                 f"{summary.count} violations in {summary.frames} frames, {summary.regions} regions.", err=True
             )
+            for note in summary.notes:
+                click.echo(_printable(note), err=True)
     sys.exit(0 if summary.ok else 1)
 
 
@@ -180,6 +184,7 @@ def told(found: Diff) -> Iterator[str]:
             f"{found.undrawn} frames were compared by their geometry alone, without IoU: points are drawn from "
             "the image. Give bundles with images, or --images FOLDER."
         )
+    yield from found.notes
 
 
 def _frame_title(frame: FrameDiff) -> str:

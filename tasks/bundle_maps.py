@@ -1,12 +1,14 @@
 """Label maps of a bundle's frames: outlines exactly, points by the classic engine where the image is at hand.
 
-Images are found by their content hash: in the bundle itself, in a folder, or in the assets of a data folder.
+Images are found by their content hash: in the bundle itself, in a folder, or in the assets of a data folder. What
+another engine certified is shown by the mask that it left in the data folder, else as classic draws it.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.algo import render
-from app.algo.compete import PreparedFrame, prepare_compete
+from app.algo.compete import PreparedFrame, prepare_compete, seeds_of
 from app.algo.fuse import label_map_of
-from app.errors import Refused
+from app.errors import NotFound, Refused
 from app.formats import bundle
 from app.formats.frames import content_hash
 from app.formats.images import read_image
+from app.mask_key import certifier
 from tasks.bundle_index import IndexedBundle
+from tasks.given_masks import GivenMasks
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -32,8 +36,19 @@ class Rendered(NamedTuple):
     winners: NDArray[np.uint16]
 
 
+@dataclass(frozen=True)
+class Certified(render.Claim):
+    """A region ready to be rendered, with what certified it."""
+
+    engine: str = ""
+    weights: str = ""
+
+
 class Pictures:
-    """Where the images of frames may be found. A folder is looked through once, when it is first needed."""
+    """Where the images of frames may be found, and the masks in a data folder.
+
+    A folder is looked through once, when it is first needed.
+    """
 
     def __init__(
         self, bundles: Sequence[IndexedBundle] = (), folder: Path | None = None, data: Path | None = None
@@ -41,6 +56,7 @@ class Pictures:
         self._bundles = bundles
         self._folder = folder
         self._assets = None if data is None else data / "assets"
+        self.masks = GivenMasks(data)
         self._by_hash: dict[str, Path] | None = None
         self._last: tuple[object, PreparedFrame | None] = (None, None)
 
@@ -116,12 +132,18 @@ class Painter:
         self.places = {known.id: (known.priority, order) for order, known in enumerate(classes)}
         self._pictures = pictures
 
-    def claims(self, regions: Sequence[bundle.RegionLine]) -> list[render.Claim]:
+    def claims(self, regions: Sequence[bundle.RegionLine]) -> list[Certified]:
         """The regions as the renderer takes them, in their order."""
-        return [
-            render.Claim(line.class_id, *self.places[line.class_id], bundle.geometry_of(line))
-            for line in regions
-        ]
+        claims = []
+        for line in regions:
+            geometry = bundle.geometry_of(line)
+            engine, weights = certifier(geometry, line.certificate)
+            claims.append(
+                Certified(
+                    line.class_id, *self.places[line.class_id], geometry, engine=engine, weights=weights
+                )
+            )
+        return claims
 
     def paint(
         self,
@@ -139,16 +161,17 @@ class Painter:
         if not claims:
             empty = np.zeros(shape, np.uint16)
             return Rendered(empty, empty)
-        if all(claim.geometry.outline for claim in claims):
-            winners = render.winner_map_with(_no_engine, shape, claims)
-        else:
-            same = [twin] if twin is not None and twin.hash == frame.hash else []
+        same = [twin] if twin is not None and twin.hash == frame.hash else []
+
+        def draw(drawn: Sequence[Certified]) -> list[render.Crop]:
             image = self._pictures.prepared(frame, *same)
             if image is None:
-                return None
-            winners = render.winner_map(image, claims)
+                raise NotFound("The image is not at hand.")
+            return render.competing(image, [seeds_of(claim.geometry) for claim in drawn])
+
+        fixed = self._pictures.masks.of(frame.hash, shape, claims)
+        try:
+            winners = render.winner_map_with(draw, shape, claims, fixed)
+        except NotFound:
+            return None
         return Rendered(label_map_of(winners, [(0, 0, claim.class_id, None) for claim in claims]), winners)
-
-
-def _no_engine(specs: object) -> list[render.Crop]:
-    raise AssertionError("every region has an outline")

@@ -80,12 +80,15 @@ class Violation(Struct, kw_only=True, omit_defaults=True):
 
 
 class Summary(Struct, kw_only=True):
+    """`notes`: what could not be drawn as it was certified."""
+
     bundle: str
     frames: int
     regions: int
     ok: bool = True
     count: int = 0
     violations: list[Violation] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def read_rules(path: Path) -> Rules:

@@ -17,8 +17,10 @@ from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from app.formats import bundle
+from app.mask_key import competes
 from tasks.bundle_index import IndexedBundle
 from tasks.bundle_maps import Painter, Pictures
+from tasks.given_masks import notes_of
 from tasks.matching import (
     Classes,
     Side,
@@ -75,7 +77,10 @@ class FrameDiff(Struct, kw_only=True):
 
 
 class Diff(Struct, kw_only=True):
-    """`frames`: only those that differ. `undrawn`: how many of them were compared by geometry alone."""
+    """`frames`: only those that differ. `undrawn`: how many of them were compared by geometry alone.
+
+    `notes`: what could not be drawn as it was certified.
+    """
 
     a: str
     b: str
@@ -86,6 +91,7 @@ class Diff(Struct, kw_only=True):
     frames: list[FrameDiff] = field(default_factory=list)
     totals: list[ClassRow] = field(default_factory=list)
     undrawn: int = 0
+    notes: list[str] = field(default_factory=list)
 
 
 def compare(
@@ -117,6 +123,7 @@ def compare(
         frames=frames,
         totals=_totals(frames),
         undrawn=sum(not found.drawn for found in frames),
+        notes=notes_of(pictures.masks.missing),
     )
 
 
@@ -212,8 +219,12 @@ class _Comparison:
     def _paints(self, side: Side, which: int) -> tuple[object, ...]:
         """What the label map follows from: equal answers, equal maps."""
         places = self._painters[which].places
+        engines = [
+            (claim.engine, claim.weights) if not competes(claim.engine) else None
+            for claim in self._painters[which].claims(side.regions)
+        ]
         order = sorted(range(len(side.regions)), key=lambda i: (*places[side.regions[i].class_id], i))
-        return (side.line.hash, side.numbers, side.geometry, order)
+        return (side.line.hash, side.numbers, side.geometry, engines, order)
 
     def _maps(self, a: Side, b: Side) -> tuple[Pair, Pair] | None:
         """Winners of A and B, and their label maps in the common numbers; None where they cannot be drawn."""

@@ -27,7 +27,8 @@ from app.formats.out.names import plain_name
 from app.formats.overlay import OverlayWriter, Painter, frame_times
 from tasks import export_bundle
 from tasks.channel import Channel
-from tasks.export_frames import export_frames
+from tasks.export_frames import export_frames, read_notes, write_notes
+from tasks.given_masks import GivenMasks, notes_of
 from tasks.rendering import label_map, read_frame
 from tasks.snapshot import Section, Snapshot
 
@@ -64,7 +65,9 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
     if whole:
         names, done, skipped = whole(channel, snapshot, out, asked, notes)
     else:
-        names, done, skipped = export_frames(channel, snapshot, out, asked.format, asked.options, notes)
+        names, done, skipped = export_frames(
+            channel, snapshot, out, asked.format, asked.options, notes, Path(asked.data_dir)
+        )
     channel.report(done, done, "Checking the files", now=True)
     files = [_described(out / name, channel) for name in names]
     return {"files": files, "frames": done, "skipped": skipped, "notes": notes}
@@ -89,17 +92,20 @@ def _overlay(channel: Channel, snapshot: Snapshot, out: Path, asked: ExportArgs,
         painter = Painter(
             snapshot.header.class_template.classes, asked.options.opacity, edges=asked.options.edges
         )
+        given = GivenMasks(Path(asked.data_dir))
         try:
             with OverlayWriter(part, _size(snapshot, section), times) as writer:
                 for done, entry in enumerate(snapshot.frames(section), 1):
                     channel.check()
                     image = read_frame(entry)
-                    writer.add(painter.paint(image, label_map(entry, image) if entry.specs else None))
+                    writer.add(painter.paint(image, label_map(entry, given, image) if entry.specs else None))
                     channel.report(done, section.frames)
+            write_notes(out, notes_of(given.missing))
             part.replace(target)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+    notes.extend(read_notes(out))
     return [target.name], section.frames, 0
 
 

@@ -23,6 +23,7 @@ from app.formats.out.names import kept_name, plain_name, take
 from app.formats.out.writers import open_writer
 from app.models import Track
 from tasks.channel import Channel, storage_errors, write_aside
+from tasks.given_masks import GivenMasks, added, notes_of, taken
 from tasks.rendering import classes_of, winner_map
 from tasks.snapshot import FrameEntry, Section, Snapshot
 
@@ -37,6 +38,8 @@ class Page(Struct):
     files: Files
     image: str = ""
     image_name: str = ""
+    missing: dict[str, int] = {}
+    """Masks that were not at hand, by engine."""
 
 
 class Wanted(NamedTuple):
@@ -83,7 +86,13 @@ class Pages:
 
 
 def export_frames(
-    channel: Channel, snapshot: Snapshot, out: Path, format: str, options: Options, notes: list[str]
+    channel: Channel,
+    snapshot: Snapshot,
+    out: Path,
+    format: str,
+    options: Options,
+    notes: list[str],
+    data: Path,
 ) -> tuple[list[str], int, int]:
     """Write `<project>_<format>.zip`. Returns (names of the files, frames written, frames without regions).
 
@@ -92,7 +101,7 @@ def export_frames(
     """
     numbers = {track.id: number for number, track in enumerate(_tracks(snapshot), 1)}
     writer = open_writer(format, _plan(snapshot, numbers, format, options))
-    make = partial(_made, writer, numbers, options)
+    make = partial(_made, writer, numbers, options, GivenMasks(data))
     total = sum(s.labelled if options.only_labelled else s.frames for s in snapshot.sections)
     if not total:
         raise Refused("No frame has a region yet. Label one first, or export the frames without regions too.")
@@ -113,9 +122,19 @@ def export_frames(
         with storage_errors():
             _pack(channel, target, writer, pages)
     shutil.rmtree(folder, ignore_errors=True)
-    if (out / _NOTES).exists():
-        notes.extend(msgspec.json.decode((out / _NOTES).read_bytes(), type=list[str]))
+    notes.extend(read_notes(out))
     return [target.name], total, skipped
+
+
+def write_notes(out: Path, notes: list[str]) -> None:
+    """Keep what an export has to say beside its file, for a run after a kill."""
+    write_aside(out / _NOTES, msgspec.json.encode(notes))
+
+
+def read_notes(out: Path) -> list[str]:
+    if not (out / _NOTES).exists():
+        return []
+    return msgspec.json.decode((out / _NOTES).read_bytes(), type=list[str])
 
 
 def _plan(snapshot: Snapshot, numbers: dict[str, int], format: str, options: Options) -> Plan:
@@ -142,9 +161,11 @@ def _tracks(snapshot: Snapshot) -> list[Track]:
     return sorted(snapshot.header.tracks, key=lambda track: (track.created_at, track.id))
 
 
-def _made(writer: Writer, numbers: dict[str, int], options: Options, wanted: Wanted) -> Page:
+def _made(
+    writer: Writer, numbers: dict[str, int], options: Options, given: GivenMasks, wanted: Wanted
+) -> Page:
     entry = wanted.entry
-    winners = winner_map(entry)
+    winners = winner_map(entry, given)
     frame = FrameOut(
         position=wanted.position,
         index=entry.frame.index,
@@ -156,7 +177,7 @@ def _made(writer: Writer, numbers: dict[str, int], options: Options, wanted: Wan
         winners=winners,
         regions=_regions(entry, numbers),
     )
-    page = Page(files=writer.frame_files(frame))
+    page = Page(files=writer.frame_files(frame), missing=taken(given))
     if options.media:
         page.image, page.image_name = entry.image, writer.image_name(frame)
     return page
@@ -201,16 +222,18 @@ def _frame_name(section: Section, sequence: str, entry: FrameEntry, taken: set[s
 
 def _pack(channel: Channel, target: Path, writer: Writer, pages: Pages) -> None:
     part = target.with_name(target.name + ".part")
+    missing: dict[str, int] = {}
     with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         for name, content in writer.finish(pages):
             _add(channel, archive, name, content)
         for page in pages.whole():
+            added(missing, page.missing)
             for name, data in page.files.items():
                 if not name.startswith("@"):
                     _add(channel, archive, name, [data])
             if page.image:
                 _add(channel, archive, page.image_name, _image(page))
-    write_aside(target.with_name(_NOTES), msgspec.json.encode(writer.notes))
+    write_notes(target.parent, [*writer.notes, *notes_of(missing)])
     part.replace(target)
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.algo import render
-from app.algo.fuse import label_map_of
+from app.algo.compete import prepare_compete, seeds_of
+from app.algo.fuse import fuse_regions, label_map_of
+from app.algo.what_if import layers_of
 from app.errors import Refused
 from app.formats.images import read_image
-from tasks.snapshot import FrameEntry
+from tasks.given_masks import GivenMasks
+from tasks.snapshot import FrameEntry, Spec
 
 
 def read_frame(entry: FrameEntry) -> NDArray[np.uint8]:
@@ -26,17 +30,31 @@ def read_frame(entry: FrameEntry) -> NDArray[np.uint8]:
     return image
 
 
-def winner_map(entry: FrameEntry, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint16]:
+def drawn_masks(
+    entry: FrameEntry, given: GivenMasks, image: NDArray[np.uint8] | None = None
+) -> list[render.Crop]:
+    """The masks of `entry.specs` before priorities are looked at.
+
+    `image` where it is at hand already; else it is read, but only if a region competes.
+    """
+
+    def draw(specs: Sequence[Spec]) -> list[render.Crop]:
+        prepared = prepare_compete(read_frame(entry) if image is None else image)
+        return render.competing(prepared, [seeds_of(spec.geometry) for spec in specs])
+
+    shape = (entry.frame.height, entry.frame.width)
+    return render.region_masks(draw, shape, entry.specs, given.of(entry.frame.hash, shape, entry.specs))
+
+
+def winner_map(
+    entry: FrameEntry, given: GivenMasks, image: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint16]:
     """Which region is seen where: (H, W) uint16 of the position in `entry.specs` + 1, 0 = unlabelled.
 
-    `image` where it is at hand already; else it is read, but only if a region needs the engine.
+    `image` as in `drawn_masks`.
     """
-    shape = (entry.frame.height, entry.frame.width)
-    if not entry.specs:
-        return np.zeros(shape, np.uint16)
-    if all(spec.geometry.outline for spec in entry.specs):
-        return render.winner_map_with(_no_engine, shape, entry.specs)
-    return render.winner_map(read_frame(entry) if image is None else image, entry.specs)
+    crops = drawn_masks(entry, given, image)
+    return fuse_regions(layers_of(entry.specs, crops), (entry.frame.height, entry.frame.width))
 
 
 def classes_of(entry: FrameEntry, winners: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -44,10 +62,8 @@ def classes_of(entry: FrameEntry, winners: NDArray[np.uint16]) -> NDArray[np.uin
     return label_map_of(winners, [(0, 0, spec.class_id, None) for spec in entry.specs])
 
 
-def label_map(entry: FrameEntry, image: NDArray[np.uint8] | None = None) -> NDArray[np.uint16]:
+def label_map(
+    entry: FrameEntry, given: GivenMasks, image: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint16]:
     """The label map of a frame, as `winner_map` and `classes_of` make it."""
-    return classes_of(entry, winner_map(entry, image))
-
-
-def _no_engine(specs: object) -> list[render.Crop]:
-    raise AssertionError("every region has an outline")
+    return classes_of(entry, winner_map(entry, given, image))

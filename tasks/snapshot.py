@@ -27,13 +27,18 @@ class AssetEntry(Struct, kw_only=True, tag_field="type", tag="asset"):
 
 
 class Spec(Struct, kw_only=True):
-    """What rendering needs of a region; `order` = position of its class in the class template."""
+    """What rendering needs of a region; `order` = position of its class in the class template.
+
+    `engine`, `weights`: those that certified it, as `app.mask_key.certifier` says them.
+    """
 
     id: str
     class_id: int
     priority: int
     order: int
     geometry: Geometry
+    engine: str = ""
+    weights: str = ""
 
 
 class FrameEntry(Struct, kw_only=True, tag_field="type", tag="frame"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,13 @@ import msgspec
 import numpy as np
 from msgspec import Struct, field
 
-from app.algo.compete import prepare_compete, seeds_of
 from app.algo.fuse import fuse
-from app.algo.render import Crop, competing, region_masks
 from app.algo.what_if import Moves, Rank, balance, can_differ, layers_of, moves
 from app.errors import Refused
 from tasks.channel import Channel, write_aside
-from tasks.rendering import read_frame
-from tasks.snapshot import FrameEntry, Snapshot, Spec
+from tasks.given_masks import GivenMasks, added, notes_of, taken
+from tasks.rendering import drawn_masks
+from tasks.snapshot import FrameEntry, Snapshot
 
 ROWS = 500
 """Frames that the result lists: those with the most changed pixels."""
@@ -33,6 +33,7 @@ KEEP_EVERY_S = 2.0
 class WhatIfArgs(Struct, kw_only=True):
     """`ranks`: (class id, priority, position in the class template) of every class of the template."""
 
+    data_dir: str
     input: str
     ranks: list[tuple[int, int, int]]
 
@@ -55,6 +56,8 @@ class Tally(Struct, kw_only=True):
     area: int = 0
     """Pixels of all frames looked at, changed or not."""
     moved: list[tuple[int, int, int]] = field(default_factory=list)
+    missing: dict[str, int] = field(default_factory=dict)
+    """Masks that were not at hand, by engine."""
     rows: list[Row] = field(default_factory=list)
 
 
@@ -62,8 +65,8 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
     """Compare all frames of the snapshot before and after.
 
     Returns {frames, rendered, changed, area, pixels, classes: [{class_id, gained, lost}], moves: [[class before,
-    class after, pixels]], rows: [{frame_id, asset_id, index, pixels}], class_template: {id, revision}}; class 0
-    is unlabelled; `rows` come by falling number of pixels, at most 500 of them. Raises Refused, Cancelled.
+    class after, pixels]], rows: [{frame_id, asset_id, index, pixels}], class_template: {id, revision}, notes};
+    class 0 is unlabelled; `rows` come by falling number of pixels, at most 500 of them. Raises Refused, Cancelled.
     """
     try:
         asked = msgspec.convert(args, WhatIfArgs)
@@ -77,7 +80,7 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
     }
     if before.keys() != after.keys():
         raise Refused("The class template has other classes now; ask again.")
-    tally = _Running(channel)
+    tally, given = _Running(channel), GivenMasks(Path(asked.data_dir))
     total, skip = snapshot.frame_count, tally.done
     number = 0
     for section in snapshot.sections:
@@ -86,7 +89,8 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
             if number <= skip:
                 continue
             channel.check()
-            tally.add(entry, section.asset.id, _changes(entry, before, after))
+            moved = _changes(entry, given, before, after)
+            tally.add(entry, section.asset.id, moved, taken(given))
             channel.report(number, total, f"{tally.changed} frames would change")
     template = snapshot.header.class_template
     return {
@@ -96,21 +100,13 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def masks_of(entry: FrameEntry) -> list[Crop]:
-    """The masks of a frame's regions before priorities are looked at; the image is read where one needs it."""
-
-    def draw(specs: Any) -> list[Crop]:
-        wanted: list[Spec] = list(specs)
-        return competing(prepare_compete(read_frame(entry)), [seeds_of(spec.geometry) for spec in wanted])
-
-    return region_masks(draw, (entry.frame.height, entry.frame.width), entry.specs)
-
-
-def _changes(entry: FrameEntry, before: dict[int, Rank], after: dict[int, Rank]) -> Moves | None:
+def _changes(
+    entry: FrameEntry, given: GivenMasks, before: dict[int, Rank], after: dict[int, Rank]
+) -> Moves | None:
     """What moves on the frame; None where nothing can, and nothing was rendered."""
     if not can_differ({spec.class_id for spec in entry.specs}, before, after):
         return None
-    crops = masks_of(entry)
+    crops = drawn_masks(entry, given)
     shape = (entry.frame.height, entry.frame.width)
     old: np.ndarray = fuse(layers_of(entry.specs, crops), shape)
     return moves(old, fuse(layers_of(entry.specs, crops, after), shape))
@@ -124,13 +120,15 @@ class _Running:
         self._kept_at = time.monotonic()
         kept = self._read()
         self.done, self.rendered, self.changed, self.area = kept.done, kept.rendered, kept.changed, kept.area
+        self._missing = kept.missing
         self._moved: Moves = {(source, target): pixels for source, target, pixels in kept.moved}
         self._heap: list[tuple[int, int, Row]] = []
         self._number = 0
         for row in kept.rows:
             self._push(row)
 
-    def add(self, entry: FrameEntry, asset_id: str, moved: Moves | None) -> None:
+    def add(self, entry: FrameEntry, asset_id: str, moved: Moves | None, missing: Mapping[str, int]) -> None:
+        added(self._missing, missing)
         self.done += 1
         self.area += entry.frame.width * entry.frame.height
         self.rendered += moved is not None
@@ -160,6 +158,7 @@ class _Running:
             ],
             "moves": sorted(tally.moved, key=lambda row: -row[2]),
             "rows": msgspec.to_builtins(tally.rows),
+            "notes": notes_of(tally.missing),
         }
 
     def _push(self, row: Row) -> None:
@@ -178,6 +177,7 @@ class _Running:
             changed=self.changed,
             area=self.area,
             moved=[(source, target, pixels) for (source, target), pixels in self._moved.items()],
+            missing=self._missing,
             rows=[row for _, _, row in sorted(self._heap, reverse=True)],
         )
 

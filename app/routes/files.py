@@ -73,6 +73,23 @@ async def serve(
     return Stream(_chunks(path, start, size), status_code=status, headers=headers, media_type=kind)
 
 
+def passing(
+    body: bytes,
+    remark: str,
+    *,
+    encoding: str | None = None,
+    media_type: str = "application/octet-stream",
+) -> Response[Any]:
+    """Answer with bytes that are not what they will be, so nobody may keep them.
+
+    `remark`: why, percent-encoded in the header `x-pointillist-substituted`.
+    """
+    headers = {"cache-control": "no-store", "x-pointillist-substituted": quote(remark, safe=" ,.;:'")}
+    if encoding is not None:
+        headers["content-encoding"] = encoding
+    return Response(body, headers=headers, media_type=media_type)
+
+
 def _span(header: str, size: int) -> tuple[int, int] | None:
     found = _RANGE.fullmatch(header.strip())
     if found is None:

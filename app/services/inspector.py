@@ -177,7 +177,11 @@ def submit(ctx: Context, project_id: str, wanted: Repricing) -> Job:
     snapshot = folder / "input.jsonl"
     if not snapshot.exists():
         exports.write_snapshot(ctx, project_id, assets, snapshot)
-    args = {"input": str(snapshot), "ranks": [(id, *rank) for id, rank in ranks.items()]}
+    args = {
+        "data_dir": str(ctx.paths.data),
+        "input": str(snapshot),
+        "ranks": [(id, *rank) for id, rank in ranks.items()],
+    }
     return jobs.submit(
         ctx,
         "what_if",

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from app import store as db
+from app.mask_key import certifier
 from app.models import Asset, ClassTemplate, Frame, Project, Region
 from app.services.context import Context, Paths
 from app.services.views import MapFile
@@ -63,17 +64,24 @@ def read_scene(ctx: Context, frame_id: str) -> Scene:
 def region_specs(template: ClassTemplate, regions: Sequence[Region]) -> list[protocol.RegionSpec]:
     """Regions as the renderer wants them. A region whose class is gone from the template is left out."""
     places = {c.id: (c.priority, i) for i, c in enumerate(template.classes)}
-    return [
-        protocol.RegionSpec(
-            id=r.id,
-            class_id=r.class_id,
-            priority=places[r.class_id][0],
-            order=places[r.class_id][1],
-            geometry=r.geometry,
+    specs = []
+    for region in regions:
+        if region.class_id not in places:
+            continue
+        priority, order = places[region.class_id]
+        engine, weights = certifier(region.geometry, region.certificate)
+        specs.append(
+            protocol.RegionSpec(
+                id=region.id,
+                class_id=region.class_id,
+                priority=priority,
+                order=order,
+                geometry=region.geometry,
+                engine=engine,
+                weights=weights,
+            )
         )
-        for r in regions
-        if r.class_id in places
-    ]
+    return specs
 
 
 def key_of(frame: Frame, template: ClassTemplate, regions: Sequence[Region]) -> str:
@@ -100,7 +108,10 @@ def region_map(ctx: Context, frame_id: str) -> MapFile:
     if not path.exists():
         with _LOCKS[int(current.key[:2], 16) % len(_LOCKS)]:
             if not path.exists():
-                _write(path, _render(ctx, current))
+                body, substituted = _render(ctx, current)
+                if substituted:
+                    return MapFile(path="", key=current.key, body=body, substituted=substituted)
+                _write(path, body)
     return MapFile(path=str(path), key=current.key)
 
 
@@ -122,11 +133,14 @@ def label_map_png(ctx: Context, frame_id: str, mode: str, unlabelled: int | None
             )
         )
         assert isinstance(reply, protocol.LabelPngMade)
+        if reply.substituted:
+            return MapFile(path="", key=key, body=reply.png, substituted=reply.substituted)
         _write(path, reply.png)
     return MapFile(path=str(path), key=key)
 
 
-def _render(ctx: Context, current: Scene) -> bytes:
+def _render(ctx: Context, current: Scene) -> tuple[bytes, str]:
+    """The map's file, and the sentence that names stand-ins."""
     specs = current.specs()
     frame = current.frame
     if not specs:
@@ -147,24 +161,28 @@ def _render(ctx: Context, current: Scene) -> bytes:
         )
         assert isinstance(reply, protocol.Rendered)
         raw = reply
-    return encode(current, specs, raw)
+    return encode(current, specs, raw), raw.substituted
 
 
 def encode(current: Scene, specs: list[protocol.RegionSpec], raw: protocol.Rendered) -> bytes:
-    """gzip of: u32 LE length of a JSON header, the header, row-major ids (index + 1 into header.regions, 0 none)."""
-    header = msgspec.json.encode(
-        {
-            "frame": current.frame.id,
-            "width": raw.width,
-            "height": raw.height,
-            "dtype": raw.dtype,
-            "regions": [
-                {"id": spec.id, "class_id": spec.class_id, "area": area}
-                for spec, area in zip(specs, raw.areas, strict=True)
-            ],
-            "key": current.key,
-        }
-    )
+    """gzip of: u32 LE length of a JSON header, the header, row-major ids (index + 1 into header.regions, 0 none).
+
+    `substituted` is in the header only where regions were drawn by a stand-in.
+    """
+    facts: dict[str, object] = {
+        "frame": current.frame.id,
+        "width": raw.width,
+        "height": raw.height,
+        "dtype": raw.dtype,
+        "regions": [
+            {"id": spec.id, "class_id": spec.class_id, "area": area}
+            for spec, area in zip(specs, raw.areas, strict=True)
+        ],
+        "key": current.key,
+    }
+    if raw.substituted:
+        facts["substituted"] = raw.substituted
+    header = msgspec.json.encode(facts)
     header += b" " * (-(len(header) + 4) % 4)  # so that 16-bit ids are aligned
     return gzip.compress(len(header).to_bytes(4, "little") + header + raw.body, compresslevel=1, mtime=0)
 

@@ -157,10 +157,15 @@ class NewAsset(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class MapFile(Struct, kw_only=True):
-    """A file in the cache and the key (strong ETag) of its content."""
+    """A file in the cache and the key (strong ETag) of its content.
+
+    `body`: what must not be cached, for regions were drawn by a stand-in, as `substituted` says; no file then.
+    """
 
     path: str
     key: str
+    body: bytes = b""
+    substituted: str = ""
 
 
 class NewExport(Struct, kw_only=True, forbid_unknown_fields=True):

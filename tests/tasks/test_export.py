@@ -15,12 +15,15 @@ import msgspec
 import numpy as np
 import pytest
 
+from app.algo.render import Crop
 from app.errors import Cancelled, Refused
-from app.formats import bundle, label_png
+from app.formats import bundle, label_png, mask_file
 from app.formats.frames import content_hash
 from app.formats.out import FORMATS
+from app.mask_key import certifier, key_of, path_of
 from app.models import (
     Asset,
+    Certificate,
     ClassDef,
     ClassTemplate,
     Frame,
@@ -33,7 +36,10 @@ from app.models import (
     new_id,
 )
 from tasks import export, import_bundle
-from tasks.channel import Channel, request_cancel
+from tasks.bundle_index import IndexedBundle
+from tasks.bundle_maps import Painter, Pictures
+from tasks.channel import Channel, Stopping, request_cancel
+from tasks.given_masks import GivenMasks
 from tasks.rendering import label_map
 from tasks.snapshot import Snapshot
 from tests import drawing
@@ -135,6 +141,7 @@ class World:
                         "priority": places[r.class_id][0],
                         "order": places[r.class_id][1],
                         "geometry": r.geometry,
+                        **dict(zip(("engine", "weights"), certifier(r.geometry, r.certificate), strict=True)),
                     }
                     for r in regions
                     if r.class_id in places
@@ -175,7 +182,11 @@ def world(tmp_path: Path) -> World:
 
 def label_maps(snapshot: Path) -> list[bytes]:
     looked = Snapshot(snapshot)
-    return [label_map(entry).tobytes() for section in looked.sections for entry in looked.frames(section)]
+    return [
+        label_map(entry, GivenMasks(None)).tobytes()
+        for section in looked.sections
+        for entry in looked.frames(section)
+    ]
 
 
 @pytest.mark.parametrize("mode", ["palette", "index", "colour"])
@@ -186,7 +197,7 @@ def test_png_export_holds_the_rendered_label_maps_under_the_source_stem(
     assert (result["frames"], result["skipped"]) == (2, 2)
     assert "2 frames without regions" in result["notes"][0]
     snapshot = Snapshot(world.snapshot(world.data / "again.jsonl"))
-    rendered = [label_map(entry) for entry in snapshot.frames(snapshot.sections[0])]
+    rendered = [label_map(entry, GivenMasks(None)) for entry in snapshot.frames(snapshot.sections[0])]
     assert set(np.unique(rendered[1])) == {0, 1, 2}
     with zipfile.ZipFile(out / result["files"][0]["name"]) as archive:
         assert archive.namelist() == ["classes.json", "clip_one_000001.png", "clip_one_000002.png"]
@@ -194,6 +205,70 @@ def test_png_export_holds_the_rendered_label_maps_under_the_source_stem(
             png = archive.read(f"clip_one_{index:06d}.png")
             assert (label_png.decode(png, CLASSES, mode=mode, unlabelled=0) == rendered[index]).all()
         assert json.loads(archive.read("classes.json"))["classes"][1]["value"] == 9
+
+
+def certified_by_sam3(world: World) -> list[Region]:
+    """The discs of the first asset, as if sam3 had certified them; only the first one's mask was kept."""
+    discs = [region for _, regions in world.assets[0][1] for region in regions[:1]]
+    for region in discs:
+        region.certificate = Certificate(engine="sam3", weights="0123456789abcdef", iou=0.97, boundary_f=0.95)
+    frame = world.assets[0][1][1][0]
+    key = key_of(frame.hash, discs[0].geometry, "sam3", "0123456789abcdef")
+    mask = Crop(np.ones((7, 9), bool), 20, 30)
+    mask_file.write(path_of(world.data, key), mask, (HEIGHT, WIDTH))
+    return discs
+
+
+NOTE = "1 region was drawn by classic because the masks of sam3 were not at hand."
+
+
+def test_what_another_engine_certified_is_exported_as_it_was_drawn_and_stand_ins_are_counted(
+    world: World,
+) -> None:
+    certified_by_sam3(world)
+    out, result = world.export("palette-png")
+    assert result["notes"][-1] == NOTE
+    with zipfile.ZipFile(out / result["files"][0]["name"]) as archive:
+        first, second = (
+            label_png.decode(archive.read(f"clip_one_{index:06d}.png"), CLASSES, mode="palette", unlabelled=0)
+            for index in (1, 2)
+        )
+    assert ((first == 1) == Crop(np.ones((7, 9), bool), 20, 30).full(first.shape)).all()
+    assert np.count_nonzero(second == 1) > 63
+    assert world.export("overlay-mp4")[1]["notes"] == [NOTE]
+
+
+def test_an_export_that_was_interrupted_counts_the_stand_ins_of_both_runs(world: World) -> None:
+    for region in certified_by_sam3(world):
+        region.geometry.points[0].x += 1  # no mask was kept for these
+    job = world.job()
+    world.snapshot(job / "input.jsonl")
+
+    class Interrupted(Channel):
+        def report(self, done: int, *more: Any, **options: Any) -> None:
+            if done == 1:
+                raise Stopping
+
+    args = {"format": "palette-png", "data_dir": str(world.data), "input": str(job / "input.jsonl")}
+    with Interrupted(job) as channel, pytest.raises(Stopping):
+        export.run(channel, {**args, "out_dir": str(world.data / "exports" / job.name)})
+    result = world.export("palette-png", job)[1]
+    assert result["notes"][-1] == NOTE.replace("1 region was", "2 regions were")
+
+
+def test_a_bundle_of_another_engines_regions_comes_back_and_shows_the_masks_that_are_at_hand(
+    world: World,
+) -> None:
+    certified_by_sam3(world)
+    out, result = world.export("bundle")
+    path = out / result["files"][0]["name"]
+    with IndexedBundle(path, "a") as opened:
+        pictures = Pictures((opened,), None, world.data)
+        painter = Painter(opened, pictures)
+        painted = [painter.paint(frame, opened.regions(number)) for number, frame in opened.frames()]
+        assert painted[1] is not None
+        assert np.count_nonzero(painted[1].labels == 1) == 63
+        assert pictures.masks.missing == {"sam3": 1}
 
 
 def test_export_of_the_same_state_is_the_same_bytes(world: World) -> None:

@@ -77,7 +77,7 @@ def spec(class_id: int, x1: float, y1: float, x2: float, y2: float) -> Spec:
 
 def ask(folder: Path, snapshot: Path) -> dict[str, Any]:
     with Channel(folder) as channel:
-        return what_if.run(channel, {"input": str(snapshot), "ranks": SWAPPED})
+        return what_if.run(channel, {"data_dir": str(folder), "input": str(snapshot), "ranks": SWAPPED})
 
 
 def test_the_frames_with_the_most_changes_are_listed_and_all_are_counted(
@@ -116,7 +116,7 @@ def test_a_job_that_was_interrupted_goes_on_and_finds_the_same(
                 raise Stopping
 
     with Interrupted(folder) as channel, pytest.raises(Stopping):
-        what_if.run(channel, {"input": str(snapshot), "ranks": SWAPPED})
+        what_if.run(channel, {"data_dir": str(tmp_path), "input": str(snapshot), "ranks": SWAPPED})
     tally = msgspec.json.decode((folder / "tally.json").read_bytes(), type=what_if.Tally)
     assert tally.done == 59
     monkeypatch.undo()
@@ -139,4 +139,4 @@ def test_ranks_that_are_not_those_of_the_template_are_refused(
     snapshot: Path, tmp_path: Path, ranks: list[Any]
 ) -> None:
     with Channel(tmp_path / "job") as channel, pytest.raises(Refused):
-        what_if.run(channel, {"input": str(snapshot), "ranks": ranks})
+        what_if.run(channel, {"data_dir": str(tmp_path), "input": str(snapshot), "ranks": ranks})

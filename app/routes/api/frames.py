@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field
 
 from app.models import Frame, FrameState, Geometry, Point
 from app.routes.api.common import actor_of, known_frame, known_id, operation_of, revision_of
-from app.routes.files import IMMUTABLE, serve
+from app.routes.files import IMMUTABLE, passing, serve
 from app.services import annotate, frames, maps, prompts
 from app.services.context import Context
 from app.services.prompts import Exemplar
@@ -73,6 +73,8 @@ async def thumb(request: Req, ctx: NamedDependency[Context], frame_id: FromPath[
 @get("/frames/{frame_id:str}/region-map")
 async def region_map(request: Req, ctx: NamedDependency[Context], frame_id: FromPath[str]) -> Response[Any]:
     file = await to_thread.run_sync(maps.region_map, ctx, known_frame(frame_id))
+    if file.body:
+        return passing(file.body, file.substituted, encoding="gzip")
     return await serve(request, Path(file.path), etag=file.key, encoding="gzip")
 
 
@@ -85,6 +87,8 @@ async def label_map(
     unlabelled: FromQuery[int | None] = None,
 ) -> Response[Any]:
     file = await to_thread.run_sync(maps.label_map_png, ctx, known_frame(frame_id), mode, unlabelled)
+    if file.body:
+        return passing(file.body, file.substituted, media_type="image/png")
     return await serve(request, Path(file.path), etag=file.key)
 
 
