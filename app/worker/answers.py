@@ -191,6 +191,7 @@ class Answers:
             geometry = quantise(geometry)
             rivals = request.regions if engine.competes else []
             yield from self._certified(request.frame, rivals)
+            engine = self.residents.get(request.engine)
             others = [prompt_of(region.geometry) for region in rivals]
             exact = render.exact_masks(shape, rivals, self._drawer.fixed(request.frame, rivals)[0])
             prepared = self.residents.prepared(request.engine, request.frame, "render")
@@ -403,4 +404,5 @@ class Answers:
             yield protocol.Working(allow_s=engine.prepare_s)
             self.residents.prepare(engine_id, frame, purpose)
         yield None
-        return engine
+        # What was served meanwhile may have needed its memory.
+        return self.residents.get(engine_id)

@@ -127,10 +127,14 @@ class Tracked(Message):
 
 
 class Labelled(Message):
-    """The label map of the frame at `position` was written to `file`, relative to the data folder."""
+    """The label map of the frame at `position` was written to `file`, relative to the data folder.
+
+    `values`: those of the engine's classes that occur in it, ascending.
+    """
 
     position: int
     file: str
+    values: list[int] = field(default_factory=list)
 
 
 class Ended(Message):

@@ -5,12 +5,13 @@ Engines load when they are first asked and stay; the least recently used one is 
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-from app.errors import PointillistError, Unavailable
+from app.errors import PointillistError, Refused, Unavailable
 from app.worker import memory
 from app.worker.caches import ByteLru
 from app.worker.engines import Engine, Purpose
@@ -80,6 +81,7 @@ class Residents:
         """Engine → the sentence with which its last loading failed."""
         self.slowest_s: dict[str, float] = {}
         """Engine → seconds of its slowest preparation but the first, which pays for starting up."""
+        self._at_work: Counter[str] = Counter()
 
     def __contains__(self, name: str) -> bool:
         return name in self._engines
@@ -113,8 +115,20 @@ class Residents:
         self._engines.move_to_end(name)
         return self._engines[name]
 
+    @contextlib.contextmanager
+    def working(self, name: str) -> Iterator[Engine]:
+        """The engine, loaded if need be, and kept while the block lasts, whatever is asked meanwhile."""
+        engine = self.get(name)
+        self._at_work[name] += 1
+        try:
+            yield engine
+        finally:
+            self._at_work[name] -= 1
+
     def unload(self, name: str) -> None:
-        """Let an engine and what it prepared go; one that is not loaded is fine."""
+        """Let an engine and what it prepared go; one that is not loaded is fine. Raises Refused while it works."""
+        if self._at_work[name]:
+            raise Refused(f"The engine {name} is at work; wait for its job to end, or cancel it.")
         self.failed.pop(name, None)
         self.frames.drop(name)
         engine = self._engines.pop(name, None)
@@ -171,25 +185,28 @@ class Residents:
     def _make_room_for(self, name: str) -> None:
         """Unload the least recently used engines until what `name` is said to need is free."""
         needed = int(self._needs_mb(name) * 1e6 * (1 + SPARE))
-        while self._engines:
-            device = next(reversed(self._engines.values())).device
-            free = memory.free_bytes(device)
+        for other in self._idle(name):
+            free = memory.free_bytes(next(reversed(self._engines.values())).device)
             if not free or free >= needed:
                 return
-            self.unload(next(iter(self._engines)))
+            self.unload(other)
 
     def _keep_budget(self, name: str) -> None:
         """Unload the least recently used others while the measured models exceed the budget."""
-        while self._memory_bytes and len(self._engines) > 1:
+        for other in self._idle(name) if self._memory_bytes else []:
             if sum(engine.nbytes() for engine in self._engines.values()) <= self._memory_bytes:
                 return
-            self.unload(next(other for other in self._engines if other != name))
+            self.unload(other)
 
     def _unload_others(self, name: str) -> bool:
-        others = [other for other in self._engines if other != name]
+        others = self._idle(name)
         for other in others:
             self.unload(other)
         return bool(others)
+
+    def _idle(self, name: str) -> list[str]:
+        """The engines but `name` that are not at work, the least recently used first."""
+        return [other for other in self._engines if other != name and not self._at_work[other]]
 
 
 def _bytes_of(prepared: Any) -> int:

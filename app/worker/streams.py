@@ -73,17 +73,19 @@ class Streams:
     def label(self, request: protocol.Label) -> Steps:
         if len(request.names) != len(request.frames):
             raise Refused("Every frame needs the name of its file.")
-        engine = self._residents.get(request.engine)
         folder = (self._data / request.folder).resolve()
         if not folder.is_relative_to(self._data) or not folder.is_dir():
             raise Refused("The label maps must go into a folder of the data folder.")
         for position in range(request.start, len(request.frames)):
             yield None
-            label_map = np.asarray(engine.label(self._read(request.frames[position])))
+            label_map = np.asarray(
+                self._residents.get(request.engine).label(self._read(request.frames[position]))
+            )
             path = folder / f"{request.names[position]}.png"
             _write_png(path, label_map)
             file = str(path.relative_to(self._data))
-            yield protocol.Labelled(request=request.request, position=position, file=file)
+            values = np.flatnonzero(np.bincount(label_map.ravel())).tolist()
+            yield protocol.Labelled(request=request.request, position=position, file=file, values=values)
         yield protocol.Ended(request=request.request)
 
     def _walk(
@@ -92,14 +94,14 @@ class Streams:
         given: Sequence[protocol.TrackAnchor],
         begin: Callable[[Engine, Plan], Walk],
     ) -> Steps:
-        engine = self._residents.get(request.engine)
         added = self._added[request.request] = []
         try:
-            anchors = []
-            for one in given:
-                anchors.append(self._anchor(request, one))
-                yield None
-            yield from self._frames(request, engine, anchors, added, begin)
+            with self._residents.working(request.engine) as engine:
+                anchors = []
+                for one in given:
+                    anchors.append(self._anchor(request, one))
+                    yield None
+                yield from self._frames(request, engine, anchors, added, begin)
         finally:
             self._added.pop(request.request, None)
         yield protocol.Ended(request=request.request)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Unavailable
+from app.errors import Refused, Unavailable
 from app.worker.engines import OutOfMemory
 from app.worker.engines.fake import Fake, Features
 from app.worker.protocol import FrameRef
@@ -72,6 +72,19 @@ def test_the_least_recently_used_engine_goes_by_measured_bytes(made) -> None:
     assert names(residents) == ["a", "c"]
     assert engines["b"].closed
     assert not engines["a"].closed
+
+
+def test_an_engine_at_work_stays_whatever_else_is_asked(made) -> None:
+    residents, engines = made({"a": 80 * MB, "b": 80 * MB, "c": 80 * MB}, memory_bytes=100 * MB)
+    with residents.working("a"):
+        residents.get("b")
+        residents.get("c")
+        assert names(residents) == ["a", "c"]
+        with pytest.raises(Refused, match="at work"):
+            residents.unload("a")
+    residents.get("b")
+    assert names(residents) == ["b"]
+    assert engines["a"].closed
 
 
 def test_what_an_unloaded_engine_prepared_goes_with_it(made) -> None:
