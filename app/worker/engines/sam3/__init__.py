@@ -16,7 +16,7 @@ import torch
 from app.algo.fuse import bounding_box
 from app.algo.render import Crop
 from app.errors import Unavailable
-from app.worker.engines import Answer, Ask, Candidate, Plan, Prompt, Purpose, Walk
+from app.worker.engines import Answer, Ask, Candidate, Plan, Prompt, Purpose, Walk, devices
 from app.worker.engines.sam3 import checkpoint, cpu
 from app.worker.engines.sam3.build import build
 from app.worker.engines.sam3.features import Encoder, Features
@@ -47,10 +47,8 @@ class Sam3:
             raise Unavailable(
                 f"The engine sam3 has no weights. Put sam3.pt into {data / 'weights'}, then press Check again."
             )
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = devices.choose()
         self.prepare_s = 60.0 if self.device == "cuda" else 300.0
-        if self.device == "cpu":
-            cpu.leave_a_core()
         read = checkpoint.read(weights.path)
         self.model: Any = build(read.architecture, self.device)
         with cpu.building(self.device):

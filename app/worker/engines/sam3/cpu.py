@@ -6,18 +6,15 @@ A thread-local mode, entered around building and calling, keeps those tensors on
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-from app.worker.engines import OutOfMemory
+from app.worker.engines import devices
 
 MOVES = (torch.Tensor.cuda, torch.Tensor.pin_memory)
-NO_ROOM = ("can't allocate memory", "not enough memory")
-"""What torch says where the CPU's allocator fails, in a bare RuntimeError."""
 
 
 def _cpu(value: Any) -> Any:
@@ -48,39 +45,16 @@ def calling(device: str) -> Iterator[None]:
 
     Raises OutOfMemory where the device has too little memory. Not to be held across a `yield`.
     """
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_memory_errors())
-        stack.enter_context(torch.inference_mode())
-        if device == "cuda":
-            stack.enter_context(torch.autocast("cuda", dtype=torch.bfloat16))
-        else:
-            stack.enter_context(CpuOnly())
+    with devices.calling(device), _adapted(device):
         yield
 
 
 @contextlib.contextmanager
 def building(device: str) -> Iterator[None]:
     """Around building and filling the model. Raises OutOfMemory."""
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_memory_errors())
-        if device != "cuda":
-            stack.enter_context(CpuOnly())
+    with devices.memory_errors(), _adapted(device):
         yield
 
 
-@contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as exc:
-        raise OutOfMemory(str(exc)) from exc
-    except RuntimeError as exc:
-        if any(words in str(exc) for words in NO_ROOM):
-            raise OutOfMemory(str(exc)) from exc
-        raise
-
-
-def leave_a_core() -> None:
-    """Keep torch from taking every core of the workstation, unless the person chose a number."""
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, min(4, (os.cpu_count() or 2) - 1)))
+def _adapted(device: str) -> contextlib.AbstractContextManager[object]:
+    return contextlib.nullcontext() if device == "cuda" else CpuOnly()
