@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import msgspec
 import numpy as np
 
 from app.algo import render
-from app.algo.fuse import Box, bounding_box, fuse_regions
+from app.algo.fuse import bounding_box, fuse_regions
 from app.algo.labels import encode_rle
 from app.algo.outline import rasterise
 from app.algo.what_if import layers_of
@@ -31,7 +30,7 @@ from app.worker.drawing import Drawer, Drawn, prompt_of
 from app.worker.engines import Ask, Candidate, Prompt, Purpose
 from app.worker.images import read_frame
 from app.worker.protocol import FrameRef, Message
-from app.worker.refine import Window, to_region
+from app.worker.refine import drawing_of, to_region
 from app.worker.residents import Residents
 from app.worker.streams import Streams
 
@@ -188,7 +187,8 @@ class Answers:
             engine = yield from self._ready(request.engine, request.frame, "render")
             yield protocol.Working(allow_s=DISTIL_S)
             # What is certified is what will be rendered: stored coordinates, among the masks that are there.
-            geometry = quantise(geometry)
+            # Text asks for every instance in the frame; points and box stand for this one.
+            geometry = msgspec.structs.replace(quantise(geometry), text=None)
             rivals = request.regions if engine.competes else []
             yield from self._certified(request.frame, rivals)
             engine = self.residents.get(request.engine)
@@ -196,33 +196,7 @@ class Answers:
             exact = render.exact_masks(shape, rivals, self._drawer.fixed(request.frame, rivals)[0])
             prepared = self.residents.prepared(request.engine, request.frame, "render")
 
-            def draw(points: np.ndarray) -> np.ndarray:
-                check()
-                prompts = [*others, Prompt(points, geometry.box, geometry.text)]
-                crops = engine.render(prepared, shape, prompts)
-                if engine.competes:
-                    crops = render.settle(crops, [*exact, None], shape, prompts)
-                return crops[-1].full(shape)
-
-            def draw_in(box: Box, there: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray] | None:
-                part = engine.window(prepared, box, there)
-                if part is None:
-                    return None
-                into = Window(box, there)
-                near = [
-                    replace(other, points=into.there(other.points), box=into.prompt_box(other.box))
-                    for other in others
-                ]
-
-                def draw_there(points: np.ndarray) -> np.ndarray:
-                    check()
-                    prompt = Prompt(points, into.prompt_box(geometry.box), geometry.text)
-                    return engine.render(part, there, [*near, prompt])[-1].full(there)
-
-                return draw_there
-
-            # Text asks for every instance in the frame; points and box stand for this one.
-            geometry = msgspec.structs.replace(geometry, text=None)
+            draw, draw_in = drawing_of(engine, prepared, shape, geometry, others, exact, check)
             geometry, certificate, mask = to_region(
                 mask,
                 geometry,

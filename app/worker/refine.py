@@ -7,8 +7,9 @@ first; what it found is then confirmed, and if need be corrected, in the whole f
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,9 @@ from app.algo.certificate import boundary_f
 from app.algo.distil import Distilled, RenderMask, distil_mask, outline_only
 from app.algo.fuse import Box, bounding_box
 from app.algo.outline import rasterise
+from app.algo.render import Crop, settle
 from app.models import QUANTUM, Certificate, Geometry, Point, quantise
+from app.worker.engines import Engine, Prompt
 
 BUDGET = 16
 """Points a region may have before an outline is the better description."""
@@ -130,6 +133,49 @@ def _distilled(
         good=sharp_as(mask, frame),
     )
     return found if found.met else outline_only(mask, points=own, target=max(target, OUTLINE_TARGET))
+
+
+def drawing_of(
+    engine: Engine,
+    prepared: Any,
+    shape: tuple[int, int],
+    asked: Geometry,
+    others: Sequence[Prompt],
+    exact: Sequence[Crop | None],
+    check: Callable[[], None],
+) -> tuple[RenderMask, DrawIn]:
+    """How a region's points are drawn among the frame's other regions: in the whole frame, and in a window.
+
+    `prepared`: the frame for rendering; `asked`: the region's box; `others`, `exact`: the rivals' prompts and
+    their masks where these are fixed; `check`: raises Cancelled when nobody waits any more.
+    """
+
+    def draw(points: np.ndarray) -> np.ndarray:
+        check()
+        prompts = [*others, Prompt(points, asked.box, asked.text)]
+        crops = engine.render(prepared, shape, prompts)
+        if engine.competes:
+            crops = settle(crops, [*exact, None], shape, prompts)
+        return crops[-1].full(shape)
+
+    def draw_in(box: Box, there: tuple[int, int]) -> RenderMask | None:
+        part = engine.window(prepared, box, there)
+        if part is None:
+            return None
+        into = Window(box, there)
+        near = [
+            replace(other, points=into.there(other.points), box=into.prompt_box(other.box))
+            for other in others
+        ]
+
+        def draw_there(points: np.ndarray) -> np.ndarray:
+            check()
+            prompt = Prompt(points, into.prompt_box(asked.box), asked.text)
+            return engine.render(part, there, [*near, prompt])[-1].full(there)
+
+        return draw_there
+
+    return draw, draw_in
 
 
 @dataclass(frozen=True)
