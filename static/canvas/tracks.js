@@ -1,4 +1,5 @@
 /** Tracking the selected region through other frames: a job of the server, whose regions come with its events. */
+import { newId } from './ids.js';
 
 /** The frames that are asked for, as indices with both ends; nothing where it goes as far as it can. Pure. */
 export function rangeOf(index, total, direction, frames) {
@@ -14,7 +15,7 @@ export function createTracks({ store, transport, say, announce, t, projectId, as
     /** `frames`: how many on each side, 0 for as far as it goes. True once the job is under way. */
     async start({ direction, frames, engine }) {
       const { selected, index, total } = store.get();
-      const body = { asset_id: assetId, region_ids: [selected], direction, engine, ...rangeOf(index, total, direction, frames) };
+      const body = { asset_id: assetId, region_ids: [selected], direction, engine, id: newId(), ...rangeOf(index, total, direction, frames) };
       try {
         // In the queue of changes: the region may be one that is not saved yet.
         await transport.change(() => ({ method: 'POST', url: `/projects/${projectId}/tracks`, body }));

@@ -50,7 +50,7 @@ test('every tool comes back to idle from every state it can reach, without addin
     move(40, 40);
     machine.cancel();
     assert.equal(machine.state.name, 'idle', id);
-    assert.ok(!sent.some((intent) => ['add_point', 'set_box', 'make_outline'].includes(intent.kind)), id);
+    assert.ok(!sent.some((intent) => ['add_point', 'set_box', 'add_exemplar', 'make_outline'].includes(intent.kind)), id);
     assert.equal(machine.cancel(), false);
   }
 });
@@ -81,6 +81,33 @@ test('a box needs two corners; a press alone is refused', () => {
   press(40, 30);
   lift(40, 30);
   assert.equal(last().kind, 'refuse');
+});
+
+test('an exemplar is a dragged box, with Alt a negative one; a press alone is for the instance under it', () => {
+  const { press, move, lift, last } = setUp('exemplar');
+  press(10, 10);
+  move(40, 40);
+  lift(40, 30);
+  assert.deepEqual(last(), { kind: 'add_exemplar', box: [10, 10, 40, 30], positive: true });
+  press(10, 10, { alt: true });
+  move(40, 40);
+  assert.equal(last().gesture.positive, false);
+  lift(40, 30);
+  assert.equal(last().positive, false);
+  for (const tool of ['exemplar', 'text']) {
+    const other = setUp(tool);
+    other.press(7, 8);
+    other.lift(7, 8);
+    assert.deepEqual(other.last(), { kind: 'toggle_instance', at: { x: 7, y: 8 } }, tool);
+  }
+});
+
+test('an engine that knows no exemplars refuses the drag, not the press', () => {
+  const { press, move, lift, sent } = setUp('exemplar', { blocked: () => 'classic does not understand exemplars.' });
+  press(10, 10);
+  move(40, 40);
+  lift(40, 40);
+  assert.deepEqual(sent, [{ kind: 'refuse', reason: 'classic does not understand exemplars.' }]);
 });
 
 test('a handle is dragged from any tool that draws, dropped where it was let go, and put back by Escape', () => {

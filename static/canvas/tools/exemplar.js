@@ -22,7 +22,9 @@ export const exemplar = {
           send({ kind: 'refuse', reason });
           return idle;
         }
-        return { name: 'banding', from: look.clamp(s.at), positive: s.positive };
+        const from = look.clamp(s.at);
+        send(gesture(boxOf(from, look.clamp(e.at)), s.positive));
+        return { name: 'banding', from, positive: s.positive };
       },
       up: (s, e, send) => {
         send({ kind: 'toggle_instance', at: s.at });
