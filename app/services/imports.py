@@ -85,6 +85,15 @@ class NewImport(ImportOptions, kw_only=True, forbid_unknown_fields=True):
     remember: bool = True
 
 
+class LabelMaps(Struct, kw_only=True):
+    """A folder of label maps that an engine made. `name`: what the import is called; `author`: of its regions."""
+
+    folder: Path
+    name: str
+    title: str
+    author: str
+
+
 class FormatView(Struct, kw_only=True):
     id: str
     title: str
@@ -114,8 +123,10 @@ def formats() -> list[FormatView]:
     return [FormatView(id=row.id, title=row.title, note=row.note) for row in TABLE]
 
 
-def submit(ctx: Context, project_id: str, wanted: NewImport, *, actor: str) -> Job:
-    """Queue a dry run or an import.
+def submit(
+    ctx: Context, project_id: str, wanted: NewImport, *, actor: str, ours: LabelMaps | None = None
+) -> Job:
+    """Queue a dry run or an import; of `ours` instead of a source that `wanted` names.
 
     Raises Refused (no format of that name, a class that does not exist, no frames), NotFound (asset, upload,
     earlier import), NotAllowed (a path outside the allowed folders).
@@ -144,7 +155,10 @@ def submit(ctx: Context, project_id: str, wanted: NewImport, *, actor: str) -> J
     folder = ctx.paths.job(job_id)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        source, name, settled = _source(ctx, project_id, wanted, folder)
+        if ours is not None:
+            source, name, settled = ours.folder, ours.name, None
+        else:
+            source, name, settled = _source(ctx, project_id, wanted, folder)
         mapping = {**wanted.mapping, **{key: c.id for key, c in added.items()}}
         if not wanted.dry_run and settled is not None:
             mapping = {**_suggested(template, settled), **mapping}
@@ -165,7 +179,7 @@ def submit(ctx: Context, project_id: str, wanted: NewImport, *, actor: str) -> J
         ctx,
         "import_labels",
         project_id,
-        f"{'Look at' if wanted.dry_run else 'Import'} ground truth: {name}",
+        ours.title if ours else f"{'Look at' if wanted.dry_run else 'Import'} ground truth: {name}",
         {
             "job_id": job_id,
             "project_id": project_id,
@@ -178,6 +192,7 @@ def submit(ctx: Context, project_id: str, wanted: NewImport, *, actor: str) -> J
             "mapping": mapping,
             "options": msgspec.to_builtins(options),
             "actor": actor,
+            "author": ours.author if ours else actor,
             "asset_id": wanted.asset_id,
             "remember": wanted.remember and not wanted.dry_run,
             "new_classes": [msgspec.to_builtins(c) for c in made],

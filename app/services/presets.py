@@ -46,7 +46,7 @@ def _spread(names: str) -> tuple[tuple[str, str, int | None], ...]:
     return tuple(rows)
 
 
-def _voc_colour(value: int) -> str:
+def voc_colour(value: int) -> str:
     """The bit-interleaved colour map of the PASCAL VOC development kit."""
     rgb = [0, 0, 0]
     for bit in range(8):
@@ -131,7 +131,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "voc": Preset(
         "PASCAL VOC (20 classes)",
-        tuple((name.replace("_", " "), _voc_colour(i), i) for i, name in enumerate(_VOC, 1)),
+        tuple((name.replace("_", " "), voc_colour(i), i) for i, name in enumerate(_VOC, 1)),
     ),
     "scene": Preset(
         "Scene (30 stuff and thing classes)",
