@@ -5,24 +5,26 @@ only the first time, also across a restart (a marker file in `run/`). `all` answ
 `pair` two instances.
 
 Walks through videos read `<data>/run/fake-walk`, lines of `FAULT POSITION`: the fault strikes before that position
-is answered, once each. The fault `wait` lasts until its line is taken out of the file. The lines of
-`<data>/run/fake-load` are faults that strike whenever it is loaded; `refuse` refuses its weights.
+is answered, once for each line. The fault `wait` lasts until its line is taken out of the file; clicks are served
+meanwhile. The lines of `<data>/run/fake-load` are faults that strike whenever it is loaded; `refuse` refuses its
+weights.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from app.algo.render import Crop
 from app.errors import Unavailable
-from app.worker.engines import Answer, Ask, Candidate, Plan, Prompt, Seen, Walk
+from app.worker.engines import Alphas, Answer, Ask, Candidate, Plan, Prompt, Seen, Walk
 from app.worker.weights import Found
 
 DEFAULT_RADIUS = 12.0
@@ -50,6 +52,7 @@ class Fake:
     def __init__(self, data: Path, weights: Found | None = None) -> None:
         self._run = data / "run"
         self._kept: tuple[Any, np.ndarray] | None = None
+        self._labelled = 0
         for fault in _lines(self._run / "fake-load"):
             self._strike(fault)
 
@@ -77,27 +80,42 @@ class Fake:
         anchors = list(plan.anchors)
         for position in plan.positions:
             yield None
-            self._walk_fault(position)
+            yield from self._walk_fault(position)
             anchors += plan.more()
             latest = {a.object: a for a in anchors if (position - a.position) * plan.step >= 0}
             yield position, [Seen(a.object, a.mask, 0.9, a.class_id) for a in latest.values()]
 
     def find(self, plan: Plan, texts: Sequence[tuple[str, int]], every: int, threshold: float) -> Walk:
-        """Each text is one object in the middle third of the frame."""
+        """Each text is one object in the middle third of the frame; the anchor of its class, where there is one."""
         height, width = plan.shape
         mask = np.zeros(plan.shape, bool)
         mask[height // 3 : 2 * height // 3, width // 3 : 2 * width // 3] = True
-        known = max((a.object for a in plan.anchors), default=-1) + 1
+        known = {a.class_id: a.object for a in plan.anchors}
+        first = max(known.values(), default=-1) + 1
+        objects = [(known.get(class_id, first + k), class_id) for k, (_, class_id) in enumerate(texts)]
         for position in plan.positions:
             yield None
-            self._walk_fault(position)
-            yield position, [Seen(known + k, mask, 0.8, class_id) for k, (_, class_id) in enumerate(texts)]
+            yield from self._walk_fault(position)
+            yield position, [Seen(number, mask, 0.8, class_id) for number, class_id in objects]
 
     def label(self, image: np.ndarray) -> np.ndarray:
-        """Class 1 in the left half, 2 in the right."""
+        """Class 1 in the left half, 2 in the right. The position of faults counts from when it was loaded."""
+        for _ in self._walk_fault(self._labelled):
+            pass
+        self._labelled += 1
         out = np.full(image.shape[:2], 2, np.uint8)
         out[:, : image.shape[1] // 2] = 1
         return out
+
+    def matte(self, plan: Plan) -> Alphas:
+        """The newest anchor's mask, half transparent along its edge."""
+        for position in plan.positions:
+            yield None
+            self._walk_fault(position)
+            behind = [a for a in plan.anchors if (position - a.position) * plan.step >= 0]
+            mask = min(behind, key=lambda a: abs(position - a.position)).mask
+            inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+            yield position, (mask.astype(np.float32) + inside) / 2
 
     def shrink(self) -> bool:
         return False
@@ -144,7 +162,7 @@ class Fake:
             marker.touch()
         self._strike(fault)
 
-    def _walk_fault(self, position: int) -> None:
+    def _walk_fault(self, position: int) -> Iterator[None]:
         plan = self._run / "fake-walk"
         for line in _lines(plan):
             fault, _, at = line.partition(" ")
@@ -153,8 +171,11 @@ class Fake:
             if fault == "wait":
                 while line in _lines(plan):
                     threading.Event().wait(0.01)
+                    yield None
             else:
-                plan.write_text("\n".join(other for other in _lines(plan) if other != line))
+                rest = _lines(plan)
+                rest.remove(line)
+                plan.write_text("\n".join(rest))
                 self._strike(fault)
 
     def _strike(self, fault: str) -> None:
