@@ -1,4 +1,4 @@
-"""The command line: `pointillist serve | import | label | export | diff | check | backup | restore | bench |
+"""The command line: `pointillist serve | import | label | track | export | diff | check | backup | restore | bench |
 engines | doctor`.
 
 Every command that touches data is a client of the HTTP API: of the server given with --server, of the one
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct, structs
 
-from app import cli_backup, cli_engines, cli_labels, cli_review
+from app import cli_backup, cli_engines, cli_labels, cli_review, cli_track
 from app.formats.out import FORMATS
 
 if TYPE_CHECKING:
@@ -216,6 +216,7 @@ def doctor(common: Common, as_json: bool) -> None:
 cli_review.register(main, shared)
 cli_backup.register(main, shared)
 cli_labels.register(main, shared)
+cli_track.register(main, shared)
 cli_engines.register(main, shared)
 
 
