@@ -35,7 +35,12 @@ from app.worker.residents import Residents
 from app.worker.streams import Streams
 
 Steps = Generator[Message | None, None, Any]
-WORDS = {"track": "track", "find": "look for text in a video", "label": "label whole frames"}
+WORDS = {
+    "track": "track",
+    "find": "look for text in a video",
+    "label": "label whole frames",
+    "matte": "make mattes",
+}
 
 PROPOSAL_BYTES = 64 << 20
 MAP_BYTES = 64 << 20
@@ -76,6 +81,7 @@ class Answers:
             protocol.Track: self._stream,
             protocol.Find: self._stream,
             protocol.Label: self._stream,
+            protocol.Matte: self._stream,
             protocol.LoadEngine: self._load_engine,
             protocol.UnloadEngine: self._unload_engine,
             protocol.Forget: self._forget,
@@ -261,17 +267,17 @@ class Answers:
         yield inspecting.repriced(request, self._masks_of(request)[0])
 
     def _stream(self, request: protocol.Stream, check: Callable[[], None]) -> Steps:
-        ability = {protocol.Track: "track", protocol.Find: "find", protocol.Label: "label"}[type(request)]
+        ability, walk = {
+            protocol.Track: ("track", self._streams.track),
+            protocol.Find: ("find", self._streams.find),
+            protocol.Label: ("label", self._streams.label),
+            protocol.Matte: ("matte", self._streams.matte),
+        }[type(request)]
         if ability not in registry.entry_of(request.engine, fake=self._fake).info.can:
             raise Refused(f"The engine {request.engine} cannot {WORDS[ability]}.")
         engine = yield from self._loaded(request.engine)
         yield protocol.Working(allow_s=engine.prepare_s)
-        answer = {
-            protocol.Track: self._streams.track,
-            protocol.Find: self._streams.find,
-            protocol.Label: self._streams.label,
-        }
-        for step in answer[type(request)](request):  # pyright: ignore[reportArgumentType]
+        for step in walk(request):  # pyright: ignore[reportArgumentType]
             check()
             # A frame that is not prepared yet may take long.
             yield step if step is not None else protocol.Working(allow_s=engine.prepare_s)

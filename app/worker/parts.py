@@ -38,9 +38,9 @@ class RegionSpec(Struct, kw_only=True):
     weights: str = ""
 
 
-Ability = Literal["points", "box", "reach", "text", "exemplars", "track", "find", "label"]
+Ability = Literal["points", "box", "reach", "text", "exemplars", "track", "find", "label", "matte"]
 """What an engine can do: prompts it understands, `track` masks through a video, `find` text in a video,
-`label` whole frames by its own classes."""
+`label` whole frames by its own classes, `matte` masks into alphas."""
 
 
 class EngineInfo(Struct, kw_only=True):

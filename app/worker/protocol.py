@@ -27,6 +27,7 @@ from app.worker.replies import (
     Inspected,
     Labelled,
     LabelPngMade,
+    Matted,
     Pong,
     Proposals,
     ProposedMask,
@@ -48,6 +49,7 @@ from app.worker.requests import (
     Label,
     LabelPng,
     LoadEngine,
+    Matte,
     Ping,
     Predict,
     Render,
@@ -82,6 +84,8 @@ __all__ = [
     "LabelPngMade",
     "Labelled",
     "LoadEngine",
+    "Matte",
+    "Matted",
     "Message",
     "Ping",
     "Pong",
@@ -108,7 +112,7 @@ VERSION = 2
 MAX_MESSAGE = 64 << 20
 """Bytes; a longer message is a fault of the peer."""
 
-Stream = Track | Find | Label
+Stream = Track | Find | Label | Matte
 """Requests that are answered by many replies, the last one `Ended`."""
 Request = (
     Predict
@@ -136,6 +140,7 @@ Reply = (
     | Repriced
     | Tracked
     | Labelled
+    | Matted
     | Ended
     | EngineLoaded
     | Working

@@ -113,7 +113,7 @@ TABLE: dict[str, Entry] = {
         EngineInfo(
             id="fake",
             name="Fake (tests)",
-            can=("points", "box", "reach", "text", "exemplars", "track", "find", "label"),
+            can=("points", "box", "reach", "text", "exemplars", "track", "find", "label", "matte"),
             licence="Same as Pointillist",
             weights="",
             needs_mb=1,

@@ -137,6 +137,13 @@ class Labelled(Message):
     values: list[int] = field(default_factory=list)
 
 
+class Matted(Message):
+    """The alpha of the frame at `position` was written to `file`, relative to the data folder."""
+
+    position: int
+    file: str
+
+
 class Ended(Message):
     """The last message of a stream."""
 

@@ -154,6 +154,23 @@ class Label(Message):
     start: int = 0
 
 
+class Matte(Message):
+    """Ask for the alpha of one object on the frames from `start` to `stop`, as for `Track`, from its confirmed
+    regions: engines want one, or one on every frame.
+
+    Answered by a stream: `Matted` for each frame, then `Ended`. The alphas are written as 16-bit grey PNGs
+    into `folder` (relative to the data folder), which exists, named by `names`.
+    """
+
+    frames: list[FrameRef]
+    anchors: list[TrackAnchor]
+    names: list[str]
+    folder: str
+    start: int
+    stop: int
+    engine: str
+
+
 class LoadEngine(Message):
     """Load an engine now; answered by `EngineLoaded`, or by a failure that says why it cannot serve."""
 

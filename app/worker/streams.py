@@ -1,4 +1,4 @@
-"""Requests that are answered frame by frame: track, find, label.
+"""Requests that are answered frame by frame: track, find, label, matte.
 
 Between two steps the worker serves clicks. What is tracked goes straight to a point and an outline, certified
 against the mask: a video is too much for distilling in the loop.
@@ -71,11 +71,7 @@ class Streams:
         return (yield from self._walk(request, request.known, begin))
 
     def label(self, request: protocol.Label) -> Steps:
-        if len(request.names) != len(request.frames):
-            raise Refused("Every frame needs the name of its file.")
-        folder = (self._data / request.folder).resolve()
-        if not folder.is_relative_to(self._data) or not folder.is_dir():
-            raise Refused("The label maps must go into a folder of the data folder.")
+        folder = self._folder(request)
         for position in range(request.start, len(request.frames)):
             yield None
             label_map = np.asarray(
@@ -87,6 +83,59 @@ class Streams:
             values = np.flatnonzero(np.bincount(label_map.ravel())).tolist()
             yield protocol.Labelled(request=request.request, position=position, file=file, values=values)
         yield protocol.Ended(request=request.request)
+
+    def matte(self, request: protocol.Matte) -> Steps:
+        _check_span(request.frames, request.start, request.stop)
+        folder = self._folder(request)
+        with self._residents.working(request.engine) as engine:
+            anchors = []
+            for one in request.anchors:
+                anchors.append(self._anchor(request, one))
+                yield None
+            if len({anchor.object for anchor in anchors}) != 1:
+                raise Refused("A matte is made of one object: choose its regions.")
+            with contextlib.closing(
+                cast(Any, engine.matte(self._plan(request, request.start, anchors)))
+            ) as walk:
+                for step in walk:
+                    if step is None:
+                        yield None
+                        continue
+                    position, alpha = step
+                    path = folder / f"{request.names[position]}.png"
+                    _write_png(path, np.rint(np.clip(alpha, 0, 1) * 65535).astype(np.uint16))
+                    file = str(path.relative_to(self._data))
+                    yield protocol.Matted(request=request.request, position=position, file=file)
+        yield protocol.Ended(request=request.request)
+
+    def _folder(self, request: protocol.Label | protocol.Matte) -> Path:
+        """Where the files of a request go. Raises Refused outside the data folder."""
+        if len(request.names) != len(request.frames):
+            raise Refused("Every frame needs the name of its file.")
+        folder = (self._data / request.folder).resolve()
+        if not folder.is_relative_to(self._data) or not folder.is_dir():
+            raise Refused("The files must go into a folder of the data folder.")
+        return folder
+
+    def _plan(
+        self,
+        request: protocol.Track | protocol.Find | protocol.Matte,
+        start: int,
+        anchors: Sequence[Anchor],
+        more: Callable[[], Sequence[Anchor]] = tuple,
+    ) -> Plan:
+        return Plan(
+            count=len(request.frames),
+            shape=request.frames[0].shape,
+            start=start,
+            stop=request.stop,
+            anchors=list(anchors),
+            prepared=lambda at, purpose: self._residents.prepared(
+                request.engine, request.frames[at], purpose
+            ),
+            image=lambda at: self._read(request.frames[at]),
+            more=more,
+        )
 
     def _walk(
         self,
@@ -127,18 +176,7 @@ class Streams:
 
         while True:
             given = {anchor.object: anchor.object for anchor in anchors}
-            plan = Plan(
-                count=len(request.frames),
-                shape=request.frames[0].shape,
-                start=position,
-                stop=request.stop,
-                anchors=list(anchors),
-                prepared=lambda at, purpose: self._residents.prepared(
-                    request.engine, request.frames[at], purpose
-                ),
-                image=lambda at: self._read(request.frames[at]),
-                more=more,
-            )
+            plan = self._plan(request, position, anchors, more)
             try:
                 with contextlib.closing(cast(Any, begin(engine, plan))) as walk:
                     for step in walk:
@@ -170,7 +208,9 @@ class Streams:
                     raise
                 attempt += 1
 
-    def _anchor(self, request: protocol.Track | protocol.Find, anchor: protocol.TrackAnchor) -> Anchor:
+    def _anchor(
+        self, request: protocol.Track | protocol.Find | protocol.Matte, anchor: protocol.TrackAnchor
+    ) -> Anchor:
         if not 0 <= anchor.position < len(request.frames):
             raise Refused("An anchor lies outside the frames to track.")
         frame = request.frames[anchor.position]

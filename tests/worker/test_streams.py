@@ -19,6 +19,7 @@ from app.worker.protocol import (
     Label,
     Labelled,
     LoadEngine,
+    Matte,
     Ping,
     RegionSpec,
     TextClass,
@@ -161,6 +162,26 @@ def test_label_maps_are_written_into_the_folder(bench: Bench) -> None:
     assert sorted(Path(bench.data / "labels").iterdir()) == [
         bench.data / "labels" / n for n in ("b.png", "c.png")
     ]
+
+
+def test_mattes_are_written_as_alphas_into_the_folder(bench: Bench) -> None:
+    (bench.data / "alphas").mkdir()
+    asked = Matte(
+        frames=[bench.frame(i) for i in range(3)],
+        anchors=[anchor(2, 0, square(40, 30, 20))],
+        names=["a", "b", "c"],
+        folder="alphas",
+        start=2,
+        stop=1,
+        engine="fake",
+    )
+    replies = list(bench.client.stream(asked))
+    assert [(reply.position, reply.file) for reply in replies] == [(2, "alphas/c.png"), (1, "alphas/b.png")]
+    alpha = cv2.imread(str(bench.data / "alphas" / "b.png"), cv2.IMREAD_UNCHANGED)
+    assert [int(alpha[40, x]) for x in (39, 40, 41, 50)] == [0, 32768, 65535, 65535]
+    asked.anchors.append(anchor(2, 1, square(4, 4, 9)))
+    with pytest.raises(Refused, match="one object"):
+        list(bench.client.stream(asked))
 
 
 @pytest.mark.parametrize(

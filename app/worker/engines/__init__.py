@@ -138,6 +138,10 @@ Walk = Iterator[tuple[int, Sequence[Seen]] | None]
 worker may serve a click; closing it ends the work and frees its memory."""
 
 
+Alphas = Iterator[tuple[int, Any] | None]
+"""As `Walk`, with the alpha of each frame: (H, W) float32, 0 = background to 1 = object."""
+
+
 class OutOfMemory(MemoryError):
     """The device of the engine has too little free memory."""
 
@@ -197,6 +201,10 @@ class Engine(Protocol):
 
     def label(self, image: Any) -> Any:
         """(H, W) uint8: the engine's own class of every pixel."""
+        ...
+
+    def matte(self, plan: Plan) -> Alphas:
+        """The alpha of the only object of the plan's anchors, on every frame."""
         ...
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 from app.algo import classic
 from app.algo.compete import VERSION, PreparedFrame, RegionSeeds, prepare_compete
 from app.algo.render import Crop, competing
-from app.worker.engines import Answer, Ask, Candidate, Plan, Prompt, Walk
+from app.worker.engines import Alphas, Answer, Ask, Candidate, Plan, Prompt, Walk
 from app.worker.weights import Found
 
 
@@ -72,6 +72,9 @@ class Classic:
         raise NotImplementedError
 
     def label(self, image: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def matte(self, plan: Plan) -> Alphas:
         raise NotImplementedError
 
     def shrink(self) -> bool:
