@@ -27,6 +27,7 @@ from app.errors import PointillistError
 from app.routes import pages, problems
 from app.routes.api import (
     assets,
+    auto_label,
     backups,
     class_templates,
     engines,
@@ -45,6 +46,7 @@ from app.services.collect import Collector
 from app.services.context import Context, Paths
 from app.services.engine_jobs import Runner
 from app.services.events import Events
+from app.services.mask_drawing import MaskDrawer
 from app.settings import Settings
 from app.store import Store
 from app.worker.client import WorkerClient
@@ -80,12 +82,15 @@ def create_app(ctx: Context) -> Litestar:
         collector.start()
         runner = Runner(ctx)
         runner.start()
+        masks = MaskDrawer(ctx)
+        masks.start()
         watcher = ProcessWatcher(ctx)
         watcher.start()
         try:
             yield
         finally:
             watcher.stop()
+            masks.stop()
             runner.stop()
             collector.stop()
 
@@ -103,6 +108,7 @@ def create_app(ctx: Context) -> Litestar:
             backups.router,
             engines.router,
             tracks.router,
+            auto_label.router,
         ],
         request_max_body_size=JSON_BODY_LIMIT,
     )

@@ -19,7 +19,7 @@ import msgspec
 from app import store as db
 from app.errors import PointillistError, StorageFull, Unavailable
 from app.models import Job
-from app.services import assets, bundles, engine_jobs, import_results, jobs, track_results
+from app.services import assets, bundles, engine_jobs, import_results, jobs, mask_drawing, track_results
 from app.services.context import Context
 from tasks import channel
 
@@ -199,7 +199,7 @@ def _end(ctx: Context, job: Job, state: str, reason: str) -> None:
 
 def _revive(ctx: Context, job: Job, queued: set[str]) -> None:
     """Decide about a job that shows nothing new: still waiting its turn, orphaned by a dead consumer, or hung."""
-    if job.id in queued or ctx.engine_line.has(job.id):
+    if job.id in queued or ctx.engine_line.has(job.id) or ctx.mask_line.has(job.id):
         return
     folder = ctx.paths.job(job.id)
     on_engine = engine_jobs.handles(job.kind)
@@ -209,7 +209,7 @@ def _revive(ctx: Context, job: Job, queued: set[str]) -> None:
     now = time.time()
     if job.state == "waiting" and now - job.heartbeat < START_S:
         return  # just taken from the queue: its process is starting
-    if on_engine:
+    if on_engine or mask_drawing.wanted(ctx, job.id):
         reason = "The server was stopped."
     elif progress is None:
         reason = "The consumer took it and died before it began."

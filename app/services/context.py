@@ -62,6 +62,7 @@ class Context:
         self.queue = queue
         self.events = events
         self.engine_line = Line()
+        self.mask_line = Line()
         self.engine_loads = Loads()
         self.jobs_started = threading.Event()
         """Wakes the collector, which sleeps while no job is unfinished."""

@@ -17,7 +17,7 @@ from app import store as db
 from app.errors import NotFound, Refused
 from app.formats.out import FORMATS, Format
 from app.models import Asset, Frame, Job, Project, Region, new_id
-from app.services import jobs, maps
+from app.services import jobs, maps, mask_drawing
 from app.services.context import Context
 from app.services.views import NewExport
 
@@ -87,8 +87,12 @@ def selection(cur: db.Cursor, project_id: str, asset_id: str | None) -> tuple[Pr
 
 
 def write_snapshot(ctx: Context, project_id: str, assets: list[Asset], target: Path) -> None:
-    """One header line, then per asset one line and one line per frame with its regions, in order."""
+    """One header line, then per asset one line and one line per frame with its regions, in order.
+
+    And beside it which masks have to be drawn before the job, if any.
+    """
     part = target.with_suffix(".part")
+    gaps = mask_drawing.Gaps(ctx.paths, target.parent)
     encode = msgspec.json.encode
     with part.open("wb") as file:
 
@@ -101,18 +105,21 @@ def write_snapshot(ctx: Context, project_id: str, assets: list[Asset], target: P
             for asset in assets:
                 file.write(encode({"type": "asset", "asset": asset}) + b"\n")
                 for frame, regions in _frames(cur, asset):
+                    specs = maps.region_specs(template, regions)
+                    gaps.add(frame, specs)
                     line = {
                         "type": "frame",
                         "frame": frame,
                         "image": str(ctx.paths.asset(asset.id) / frame.file),
                         "regions": regions,
-                        "specs": maps.region_specs(template, regions),
+                        "specs": specs,
                     }
                     file.write(encode(line) + b"\n")
 
         ctx.store.read(read)
         file.flush()
         os.fsync(file.fileno())
+    gaps.close()
     part.replace(target)
 
 

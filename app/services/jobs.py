@@ -14,7 +14,7 @@ import msgspec
 from app import store as db
 from app.errors import Conflict, NotFound, TooMany
 from app.models import Job, JobKind, new_id
-from app.services import engine_jobs
+from app.services import engine_jobs, mask_drawing
 from app.services.context import Context
 from tasks import channel
 from tasks.queue import enqueue
@@ -69,6 +69,8 @@ def start(ctx: Context, job: Job) -> None:
     """Have the job run by the consumer, or by this process where it needs the engine worker."""
     if engine_jobs.handles(job.kind):
         ctx.engine_line.put(job.id)
+    elif mask_drawing.wanted(ctx, job.id):
+        ctx.mask_line.put(job.id)
     else:
         enqueue(ctx.queue, job.kind, job.id, msgspec.json.decode(job.args))
     ctx.jobs_started.set()

@@ -253,7 +253,8 @@ def test_an_export_that_was_interrupted_counts_the_stand_ins_of_both_runs(world:
     with Interrupted(job) as channel, pytest.raises(Stopping):
         export.run(channel, {**args, "out_dir": str(world.data / "exports" / job.name)})
     result = world.export("palette-png", job)[1]
-    assert result["notes"][-1] == NOTE.replace("1 region was", "2 regions were")
+    both = NOTE.replace("1 region was", "2 regions were")
+    assert (result["notes"][-1], world.export("index-png")[1]["notes"][-1]) == (both, both)
 
 
 def test_a_bundle_of_another_engines_regions_comes_back_and_shows_the_masks_that_are_at_hand(
