@@ -8,6 +8,7 @@ import secrets
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -237,10 +238,13 @@ def _ask_worker(common: Any, engine: str) -> dict[str, Any]:
             status = process.poll()
             if status is None:
                 raise
-            sentence = _("The process that loaded {engine} ended with status {status}.")
+            sentence = _("The process that loaded {engine} ended with status {status}; {log} says why.")
             if status == -9:
-                sentence += " " + _("Most likely there is too little memory.")
-            raise Unavailable(sentence.format(engine=engine, status=status)) from None
+                sentence = _(
+                    "The process that loaded {engine} was killed; most likely there is too little memory."
+                )
+            log = settings.data / "pointillist.log"
+            raise Unavailable(sentence.format(engine=engine, status=status, log=log)) from None
     info = weights.info_of(entry, settings.data)
     return {**found, "device": made.device, "bytes": made.bytes, "sha256": info.sha256, "note": info.note}
 
@@ -254,9 +258,16 @@ def _worker(data: Path, fake: bool) -> Iterator[tuple[WorkerClient, subprocess.P
         socket = Path(folder) / "worker.sock"
         command = [sys.executable, "-m", "app.worker", "--socket", str(socket), "--data", str(data)]
         env = {**os.environ, "POINTILLIST_AUTHKEY": key.hex(), "POINTILLIST_FAKE_ENGINE": str(int(fake))}
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, env=env)
+        with (data / "pointillist.log").open("ab") as log:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env)
         client = WorkerClient(socket, key, reconnect_s=30.0)
         client.start()
+
+        def give_up_with_it() -> None:
+            process.wait()
+            client.close()
+
+        threading.Thread(target=give_up_with_it, daemon=True).start()
         try:
             yield client, process
         finally:

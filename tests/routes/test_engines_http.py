@@ -169,6 +169,11 @@ def test_whoever_has_a_shell_chooses_any_path(own: Server, tmp_path: Path) -> No
 def test_an_engine_is_checked_on_a_machine_without_a_server(tmp_path: Path) -> None:
     ready = pointillist("engines", "check", "classic", "--data", tmp_path)
     assert ready.stdout == "classic is ready on cpu.\n", ready.output
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "fake-load").write_text("die")
+    runner = CliRunner(env={"POINTILLIST_FAKE_ENGINE": "true", "POINTILLIST_SERVER": ""})
+    died = runner.invoke(main, ["engines", "check", "fake", "--data", str(tmp_path)])
+    assert f"ended with status 9; {tmp_path}/pointillist.log says why." in died.stderr
     missing = pointillist("engines", "check", "deeplabv3", "--data", tmp_path)
     assert missing.exit_code == 1
     assert f"{sys.executable.rpartition('/')[0]}/pointillist engines fetch deeplabv3" in missing.stderr
