@@ -59,9 +59,11 @@ class Architecture:
         if any(type(number) is not int or not 1 <= number <= LARGEST[name] for name, number in value.items()):
             raise ValueError("its numbers are not those of a model of this kind")
         read = cls(**value)
-        if read.size % read.patch or read.width % 32 or read.memory_width % 2:
+        if read.size % read.patch or read.side < 4 or read.width % 32 or read.width % read.memory_width:
             raise ValueError("its sizes do not divide")
-        if read.vision_width % read.vision_heads or read.text_width % read.text_heads:
+        if read.memory_width % 4 or read.vision_width % (4 * read.vision_heads):
+            raise ValueError("its widths do not divide by four, as positions need")
+        if read.text_width % read.text_heads:
             raise ValueError("its widths do not divide by its heads")
         return read
 
