@@ -100,12 +100,20 @@ def main(
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one.  [default: 8787]")
 @click.option("--open/--no-open", "open_browser", default=None, help="Open a browser.  [default: open]")
+@click.option(
+    "--allow", type=FOLDER, multiple=True, help="A folder from which may be imported by path; repeatable."
+)
 @click.pass_obj
-def serve(common: Common, host: str | None, port: int | None, open_browser: bool | None) -> None:
+def serve(
+    common: Common, host: str | None, port: int | None, open_browser: bool | None, allow: tuple[Path, ...]
+) -> None:
     """Run the server until Ctrl-C."""
     from app.cli_server import serve as run
 
-    sys.exit(run(common.settings(host=host, port=port, open_browser=open_browser)))
+    settings = common.settings(
+        host=host, port=port, open_browser=open_browser, allowed_roots=[*map(str, allow)] or None
+    )
+    sys.exit(run(settings))
 
 
 @main.command("import")
