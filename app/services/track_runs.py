@@ -13,6 +13,7 @@ import msgspec
 
 from app import store as db
 from app.errors import Conflict, Refused, Unavailable
+from app.mask_key import competes
 from app.models import ClassTemplate, Frame, Geometry, Job, Region, frame_id
 from app.services import engine_jobs, maps, track_results
 from app.services.context import Context
@@ -220,7 +221,7 @@ class _Walk:
                 misses = 1 if self._past.done > done else misses + 1
                 if misses >= STUCK:
                     raise Unavailable(
-                        f"The engine worker stopped {STUCK} times at frame {start}. What was found is kept."
+                        f"The engine worker stopped {STUCK} times at the frame with index {start}. What was found is kept."
                     ) from None
 
     def _read(self, cur: db.Cursor) -> tuple[list[Frame], ClassTemplate]:
@@ -273,7 +274,14 @@ class _Walk:
         specs = maps.region_specs(template, [region])
         if not specs:
             return None
-        return protocol.TrackAnchor(position=index_of(region) - self._low, object=number, region=specs[0])
+        others: list[protocol.RegionSpec] = []
+        if not region.geometry.outline and competes(specs[0].engine):
+            # Alone on its frame such a region would win all of it.
+            there = self._ctx.store.read(lambda cur: db.regions.of_frame(cur, region.frame_id))
+            others = maps.region_specs(template, [other for other in there if other.id != region.id])
+        return protocol.TrackAnchor(
+            position=index_of(region) - self._low, object=number, region=specs[0], others=others
+        )
 
     def _take(self, reply: protocol.Tracked, start: int) -> None:
         """Leave what was found on one frame as records."""

@@ -82,12 +82,13 @@ class WhatIf(Message):
 
 class TrackAnchor(Struct, kw_only=True):
     """A confirmed region of a tracked object. `position`: index into the request's frames; `object`: a number
-    that the caller chose.
+    that the caller chose. `others`: the other regions of the frame, where they decide what the region covers.
     """
 
     position: int
     object: int
     region: RegionSpec
+    others: list[RegionSpec] = field(default_factory=list)
 
 
 class Track(Message):

@@ -214,7 +214,8 @@ class Streams:
         if not 0 <= anchor.position < len(request.frames):
             raise Refused("An anchor lies outside the frames to track.")
         frame = request.frames[anchor.position]
-        (crop,), _ = self._drawer.masks(frame, [anchor.region], anchor.region.engine or "classic")
+        regions = [anchor.region, *anchor.others]
+        (crop, *_), _ = self._drawer.masks(frame, regions, anchor.region.engine or "classic")
         return Anchor(anchor.position, anchor.object, crop.full(frame.shape), anchor.region.class_id)
 
 

@@ -20,7 +20,18 @@ from app.models import Geometry, Point
 from app.worker import weights
 from app.worker.engines.classic import Classic
 from app.worker.engines.fake import Fake, FakeSolo
-from app.worker.protocol import Accept, FrameRef, LoadEngine, RegionSpec, Render, Rendered, UnloadEngine
+from app.worker.protocol import (
+    Accept,
+    FrameRef,
+    LoadEngine,
+    RegionSpec,
+    Render,
+    Rendered,
+    Track,
+    TrackAnchor,
+    Tracked,
+    UnloadEngine,
+)
 
 from .conftest import Bench, click, predict
 
@@ -169,6 +180,16 @@ def test_a_stand_in_is_named_and_ends_when_the_engine_is_back(bench: Bench) -> N
     winners, reply = rendered(bench, frame, *reversed(regions))
     assert ((winners == 1) == disc(120.5, 60, 10)).all()
     assert reply.substituted == ""
+
+
+def test_an_anchor_that_competes_covers_what_it_wins_beside_the_others(bench: Bench, solo: str) -> None:
+    frames = [bench.frame(index) for index in (8, 9)]
+    region, other = spec("a", click(20, 20, r=8)), spec("b", click(80.5, 60.5, r=20), "fake-solo", solo)
+    anchor = TrackAnchor(position=0, object=0, region=region, others=[other])
+    asked = Track(frames=frames, anchors=[anchor], start=1, stop=1, engine="fake")
+    (tracked,) = (reply for reply in bench.client.stream(asked) if isinstance(reply, Tracked))
+    whole = SHAPE[0] * SHAPE[1]
+    assert tracked.objects[0].area == pytest.approx(whole - disc(80.5, 60.5, 20).sum(), rel=0.02)
 
 
 def test_the_cache_may_be_deleted_at_any_time(bench: Bench, solo: str) -> None:
