@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -221,11 +221,21 @@ def _new_classes(template: ClassTemplate, wanted: dict[str, NewClass], next_id: 
     """The classes to add, by class key of the source; keys that give the same name share one class."""
     by_name: dict[str, ClassDef] = {}
     priority = max((c.priority for c in template.classes), default=0) + 10
+    taken = {c.exported_value for c in template.classes}
     found: dict[str, ClassDef] = {}
     for key, new in wanted.items():
         name = clean_name(new.name)
         if name not in by_name:
-            by_name[name] = ClassDef(id=next_id, name=name, colour=new.colour, priority=priority)
+            # Where the template numbers its exports otherwise, the id may be taken as a value.
+            value = next(number for number in count(next_id) if number not in taken)
+            taken.add(value)
+            by_name[name] = ClassDef(
+                id=next_id,
+                name=name,
+                colour=new.colour,
+                priority=priority,
+                value=None if value == next_id else value,
+            )
             next_id, priority = next_id + 1, priority + 10
         found[key] = by_name[name]
     class_templates.check(replace(template, classes=[*template.classes, *by_name.values()]))

@@ -33,7 +33,7 @@ class Project:
         self.server = server
         classes = [
             {"id": 1, "name": "thing", "colour": "#d03c2c", "priority": 1},
-            {"id": 2, "name": "wall", "colour": "#286ebe", "priority": 2},
+            {"id": 2, "name": "wall", "colour": "#286ebe", "priority": 2, "value": 3},
         ]
         body = {"name": f"T{next(names)}", "classes": classes}
         self.template = server.api("POST", "/class-templates", json=body)
@@ -99,7 +99,11 @@ def test_classes_of_the_engine_become_certified_regions_in_one_step(project: Pro
 def test_classes_that_occur_can_become_new_classes_of_the_template(project: Project) -> None:
     project.run(mapping={"left": None}, new_classes=True, start=0, stop=0)
     template = project.server.api("GET", f"/class-templates/{project.template['id']}")
-    assert [c["name"] for c in template["classes"]] == ["thing", "wall", "right"]
+    # The value 3 is taken by the wall.
+    assert [(c["id"], c["name"], c["value"]) for c in template["classes"][1:]] == [
+        (2, "wall", 3),
+        (3, "right", 4),
+    ]
     assert template["rules"] == []
     assert [r["class_id"] for r in project.regions(0)] == [3]
 

@@ -5,11 +5,9 @@ Paper: L.-C. Chen et al., "Rethinking Atrous Convolution for Semantic Image Segm
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -28,7 +26,7 @@ from torchvision.models.segmentation.deeplabv3 import ASPP
 from torchvision.transforms.functional import InterpolationMode, normalize, resize
 
 from app.errors import Unavailable
-from app.worker.engines import Answer, Ask, OutOfMemory, Plan, Prompt, Purpose, Walk
+from app.worker.engines import Answer, Ask, Plan, Prompt, Purpose, Walk, devices
 from app.worker.label_classes import VOC
 from app.worker.weights import Found, sha256_of
 
@@ -41,8 +39,6 @@ AUXILIARY = "aux_classifier."
 """The second head of the published file serves training only."""
 COUNTER = "num_batches_tracked"
 """Serves training only; files of early releases lack it."""
-NO_ROOM = ("can't allocate memory", "not enough memory")
-"""What torch says where the CPU's allocator fails, in a bare RuntimeError."""
 NAMED = 3
 """Keys that a sentence names."""
 
@@ -90,13 +86,11 @@ class DeepLabV3:
                 f"The engine deeplabv3 has no weights. Put deeplabv3_resnet101_coco-586e9e4e.pth into "
                 f"{data / 'weights'}, then press Check again."
             )
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = devices.choose()
         self.prepare_s = 60.0 if self.device == "cuda" else 180.0
-        if self.device == "cpu" and "OMP_NUM_THREADS" not in os.environ:
-            torch.set_num_threads(max(1, min(4, (os.cpu_count() or 2) - 1)))
         architecture, tensors = _read(weights.path)
         self._short_side = architecture.short_side
-        with _memory_errors():
+        with devices.memory_errors():
             model = build(architecture)
             _fill(model, tensors, weights.path)
             self._model: Any = model.eval().requires_grad_(False).to(self.device)
@@ -112,13 +106,12 @@ class DeepLabV3:
         As torchvision prepares images for it: the short side scaled to 520 px. The scores of the classes are
         scaled back to (H, W), then the best one wins; of equal ones the first.
         """
-        with _memory_errors(), torch.inference_mode():
+        with devices.calling(self.device):
             pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device).permute(2, 0, 1)
             size = _scaled(image.shape[0], image.shape[1], self._short_side)
             small = resize(pixels, list(size), InterpolationMode.BILINEAR, antialias=True)
             colours = normalize(small.float() / 255, list(MEAN), list(SPREAD))
-            with torch.autocast("cuda", torch.bfloat16, enabled=self.device == "cuda"):
-                scores = self._model(colours[None])["out"]
+            scores = self._model(colours[None])["out"]
             return _best(scores.float(), image.shape[:2]).cpu().numpy()
 
     def prepare(self, image: Any, tier: str) -> Any:
@@ -241,15 +234,3 @@ def _some(names: Sequence[str]) -> str:
 
 def _size(tensor: torch.Tensor) -> str:
     return f"{'×'.join(map(str, tensor.shape)) or 'a number'} {str(tensor.dtype).removeprefix('torch.')}"
-
-
-@contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as exc:
-        raise OutOfMemory(str(exc)) from exc
-    except RuntimeError as exc:
-        if any(words in str(exc) for words in NO_ROOM):
-            raise OutOfMemory(str(exc)) from exc
-        raise
