@@ -48,6 +48,7 @@ LOAD_S = 300.0
 """The watchdog's patience while an engine loads."""
 AHEAD_S = 8.0
 """Engines that take longer for a frame prepare only the open one ahead."""
+SLOW_S = 60.0
 DISTIL_S = 30.0
 MAX_CANDIDATES = {"alternatives": 3, "instances": 200}
 
@@ -191,7 +192,7 @@ class Answers:
                     raise Refused("The engine finds no object at these points; move one or add another.")
                 mask = answer.candidates[0].mask
             engine = yield from self._ready(request.engine, request.frame, "render")
-            yield protocol.Working(allow_s=DISTIL_S)
+            yield protocol.Working(allow_s=engine.prepare_s if engine.prepare_s > SLOW_S else DISTIL_S)
             # What is certified is what will be rendered: stored coordinates, among the masks that are there.
             # Text asks for every instance in the frame; points and box stand for this one.
             geometry = msgspec.structs.replace(quantise(geometry), text=None)
@@ -383,6 +384,7 @@ class Answers:
         if self.residents.at_hand(engine_id, frame, purpose) is None:
             yield protocol.Working(allow_s=engine.prepare_s)
             self.residents.prepare(engine_id, frame, purpose)
-        yield None
+        # An engine that needs minutes for a frame may need long for an answer, too.
+        yield protocol.Working(allow_s=engine.prepare_s) if engine.prepare_s > SLOW_S else None
         # What was served meanwhile may have needed its memory.
         return self.residents.get(engine_id)

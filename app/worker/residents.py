@@ -11,10 +11,12 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from app.errors import PointillistError, Refused, Unavailable
 from app.worker import memory
 from app.worker.caches import ByteLru
-from app.worker.engines import Engine, Purpose
+from app.worker.engines import Ask, Engine, Prompt, Purpose
 from app.worker.protocol import FrameRef, Resident
 
 WIDE = "text"
@@ -111,6 +113,7 @@ class Residents:
                 self.failed[name] = sentence
                 raise Unavailable(sentence) from exc
             self.failed.pop(name, None)
+            self._start_up(self._engines[name])
             self._keep_budget(name)
         self._engines.move_to_end(name)
         return self._engines[name]
@@ -181,6 +184,14 @@ class Residents:
             memory.give_back()
             return True
         return False
+
+    def _start_up(self, engine: Engine) -> None:
+        """Let a GPU load its kernels now, while loading is waited for, rather than on a person's first click."""
+        if engine.device == "cpu" or "segment" not in engine.tiers:
+            return
+        prepared = engine.prepare(np.zeros((64, 64, 3), np.uint8), engine.tiers["segment"][0])
+        point = Prompt(np.array([[32.5, 32.5, 1.0, 0.0]]))
+        engine.segment(prepared, Ask((64, 64), point))
 
     def _make_room_for(self, name: str) -> None:
         """Unload the least recently used engines until what `name` is said to need is free."""

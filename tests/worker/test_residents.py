@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,11 +49,12 @@ def frame(index: int) -> FrameRef:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[..., tuple[Residents, dict[str, Sized]]]:
-    def make(sizes: dict[str, int], **options: int) -> tuple[Residents, dict[str, Sized]]:
+    def make(sizes: dict[str, int], **options: Any) -> tuple[Residents, dict[str, Sized]]:
         engines: dict[str, Sized] = {}
 
         def load(name: str) -> Sized:
             engines[name] = Sized(tmp_path, sizes[name], options.get("shrinks", 0))
+            engines[name].device = "cuda" if options.get("on_gpu") == name else "cpu"
             return engines[name]
 
         memory = options.get("memory_bytes", 0)
@@ -145,3 +147,11 @@ def test_an_engine_that_does_not_fit_is_loaded_once_the_others_are_gone(tmp_path
     with pytest.raises(Unavailable, match="not enough memory"):
         residents.get("huge")
     assert "huge" in residents.failed
+
+
+def test_an_engine_on_a_gpu_answers_once_before_anybody_waits_for_it(made) -> None:
+    residents, engines = made({"a": 1, "b": 1}, on_gpu="b")
+    residents.get("a")
+    residents.get("b")
+    assert (engines["a"].made, engines["b"].made) == ([], ["clicks"])
+    assert residents.frames.bytes == 0

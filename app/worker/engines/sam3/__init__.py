@@ -49,7 +49,7 @@ class Sam3:
             )
         self.device = devices.choose()
         # Two cores that others use as well have taken five minutes for a frame at the published size.
-        self.prepare_s = 60.0 if self.device == "cuda" else 900.0
+        self.prepare_s = 2.0 if self.device == "cuda" else 900.0
         read = checkpoint.read(weights.path)
         self.model: Any = build(read.architecture, self.device)
         with cpu.building(self.device):
