@@ -221,7 +221,8 @@ class _Walk:
                 misses = 1 if self._past.done > done else misses + 1
                 if misses >= STUCK:
                     raise Unavailable(
-                        f"The engine worker stopped {STUCK} times at the frame with index {start}. What was found is kept."
+                        f"The engine worker stopped {STUCK} times at the frame with index {start}. "
+                        "What was found is kept."
                     ) from None
 
     def _read(self, cur: db.Cursor) -> tuple[list[Frame], ClassTemplate]:

@@ -184,7 +184,9 @@ def _range(asset: Asset, wanted: NewTrack) -> tuple[int, int]:
     if last < 0:
         raise Refused("The asset has no frames yet. Wait until they are extracted.")
     if not start <= stop <= last:
-        raise Refused(f"The range must lie between frame 0 and frame {last}, its start before its stop.")
+        raise Refused(
+            f"The range must lie between the frame indices 0 and {last}, its start before its stop."
+        )
     return start, stop
 
 
@@ -196,7 +198,9 @@ def _check_regions(wanted: NewTrack, regions: Sequence[Region], asset: Asset, st
         raise Refused("All regions to track must lie on frames of the same asset.")
     outside = next((i for i in indices if not start <= i <= stop), None)
     if outside is not None:
-        raise Refused(f"A region to track lies on frame {outside}, outside the range {start} to {stop}.")
+        raise Refused(
+            f"A region to track lies on the frame with index {outside}, outside the range {start} to {stop}."
+        )
     forward, backward = min(indices) < stop, max(indices) > start
     room = {"forward": forward, "backward": backward, "both": forward or backward}
     if not room[wanted.direction]:

@@ -226,7 +226,7 @@ def test_a_worker_that_dies_again_and_again_is_given_up_with_a_sentence(desk: De
     job = desk.server.finished(desk.submit(desk.add(0)))
     desk.strike()
     assert (job["state"], desk.counts()) == ("failed", [1] * 5 + [0] * 7)
-    assert "stopped 3 times at frame 5" in job["reason"]
+    assert "stopped 3 times at the frame with index 5" in job["reason"]
     desk.step()
     assert desk.counts() == [1] + [0] * 11
 
@@ -317,7 +317,7 @@ def test_an_asset_put_into_the_trash_ends_its_track(desk: Desk) -> None:
         ({"region_ids": ["0" * 24]}, 404, "does not exist"),
         ({"region_ids": [], "texts": [{"text": " ", "class_id": 2}]}, 422, "in words"),
         ({"region_ids": [], "texts": [{"text": "car", "class_id": 999}]}, 422, "no class with the id 999"),
-        ({"stop": 12}, 422, "between frame 0 and frame 11"),
+        ({"stop": 12}, 422, "between the frame indices 0 and 11"),
         ({"start": 5, "stop": 4}, 422, "its start before its stop"),
         ({"start": 1}, 422, "outside the range"),
         ({"direction": "backward"}, 422, "no further frame"),
