@@ -62,7 +62,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, tiny_weights: TinyWeights) 
     data = tmp_path_factory.mktemp("data").resolve()
     shutil.copytree(tiny_weights("sam2"), data / "weights" / "sam2")
     made = Bench(data)
-    made.client.request(LoadEngine(engine="sam2"))
+    made.client.request(LoadEngine(engine="sam2"), timeout=300)
     yield made
     made.close()
 
@@ -243,7 +243,7 @@ def test_masks_are_those_of_the_package_s_image_model(
         )
     asked = prompt((30, 48, 1), (90, 20, 0), box=(5, 20, 60, 70))
     (found,) = engine.segment(features(0), Ask(SHAPE, asked)).candidates
-    assert np.abs(found.memory - wanted.pred_masks[0, 0, 0].clamp(-32, 32).numpy()).max() < 0.01
+    assert (found.memory == wanted.pred_masks[0, 0, 0].clamp(-32, 32).half().numpy()).mean() > 0.99
     assert found.score == pytest.approx(float(wanted.iou_scores[0, 0, 0]), abs=1e-5)
 
 
