@@ -41,8 +41,9 @@ class Spot:
     @classmethod
     def of(cls, mask: Any) -> Spot | None:
         """None where the mask is None or empty."""
-        box = None if mask is None else bounding_box(mask)
-        return None if box is None else cls(mask, box, int(np.count_nonzero(mask)))
+        if mask is None or (box := bounding_box(mask)) is None:
+            return None
+        return cls(mask, box, int(np.count_nonzero(mask)))
 
     def iou(self, other: Spot) -> float:
         x0, y0 = max(self.box[0], other.box[0]), max(self.box[1], other.box[1])

@@ -127,7 +127,9 @@ class Tracked:
         yield None
 
     def close(self) -> None:
+        """Let go of the memory, even where the traceback of an error still holds the object."""
         self._state.clear()
+        self._entered.clear()
 
     def _due(self, position: int) -> list[Anchor]:
         """Anchors to enter before this frame is tracked: those it looks at behind it, and the next one ahead."""
