@@ -5,12 +5,15 @@ half `right`. That proves the way from label maps to regions, not how good a mod
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from app.cli import main
 from app.models import ClassDef, ClassTemplate, MappingRule, new_id
 from app.services.auto_label import mapped
 from app.services.presets import PRESETS
@@ -191,6 +194,28 @@ def test_a_video_without_a_mapped_class_says_what_was_found(refusing: Project) -
     assert ended["reason"] == (
         "What fake found in the frame is mapped to no class: left, right. Map one and start again."
     )
+
+
+def test_the_command_line_waits_for_the_regions_and_says_what_fits_nothing(project: Project) -> None:
+    where = [
+        "--server",
+        project.server.url,
+        "auto-label",
+        "--project",
+        project.id,
+        "--engine",
+        "fake",
+        "--json",
+    ]
+    looked = CliRunner().invoke(main, [*where, "--dry-run"])
+    assert json.loads(looked.stdout)["unmatched"] == ["left", "right"]
+    done = CliRunner().invoke(main, [*where, "--map", "Left=wall", "--stop", "1"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["frames"], found["regions"], found["mapping"]) == (2, 2, {"left": "wall"})
+    assert project.counts() == [1, 1, 0, 0, 0, 0]
+    refused = CliRunner().invoke(main, [*where, "--map", "top=wall"])
+    assert (refused.exit_code, "has no class “top”" in refused.output) == (1, True)
 
 
 # The proposal
