@@ -163,7 +163,7 @@ export function createApp({
     'set-region-class': ({ region_id, class_id }) => labels.setRegionClass(region_id, Number(class_id)),
     'set-region-attributes': ({ region_id, attributes }) => labels.setRegionAttributes(region_id, attributes),
     'delete-region': ({ region_id }) => labels.removeRegion(region_id ?? get().selected),
-    track: ({ direction }) => openTrack(direction ?? null),
+    track: ({ direction }) => openTrack(direction),
     'goto-frame': ({ index, frame_id }) => app.goto(index === undefined ? frameIndex(frame_id) : Number(index)),
     'frame-state': ({ state }) => { if (get().frame?.state !== state) history.setFrameState(state); },
     reload: () => frames.refresh(get().frameId),

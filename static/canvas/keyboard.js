@@ -13,7 +13,7 @@ export function listenKeys({ app, host, store, machine }) {
 
   addEventListener('keydown', (e) => {
     if (e.defaultPrevented || e.isComposing) return;
-    if (document.querySelector('dialog[open]')) return;
+    if (document.querySelector('dialog[open], [popover]:popover-open')) return;
     const typing = isTyping(e.target);
     const chords = chordsOf(e);
     if (e.key === 'Alt' || e.key === 'Shift') app.modifiers(e);

@@ -27,7 +27,10 @@ export function mountChip(host, { app, store, t }) {
   function fill(state) {
     const { proposal } = state;
     chip.hidden = !proposal;
-    if (!proposal) return;
+    if (!proposal) {
+      who.replaceChildren();
+      return;
+    }
     const { engine, presence } = proposal;
     const m = proposal.candidates.length;
     const cls = state.classes.get(proposedClass(state));

@@ -55,16 +55,14 @@ export function mountTrack(canvas, { app, tracks, store, t }) {
       frames: ends[1][0].checked ? Math.max(1, Math.round(number.valueAsNumber) || 1) : 0,
     });
   });
-  // Keys of the canvas mean nothing while the box is open.
-  box.addEventListener('keydown', (event) => { if (event.key !== 'Escape') event.stopPropagation(); });
 
-  return function open(direction = null) {
+  return function open(direction = 'forward') {
     if (box.matches(':popover-open')) {
       box.hidePopover();
       return;
     }
     const way = ways.find(([input]) => input.value === direction);
-    if (way) way[0].checked = true;
+    way[0].checked = true;
     fill();
     box.showPopover();
     place();

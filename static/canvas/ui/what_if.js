@@ -119,12 +119,13 @@ export function mountWhatIf(classes, { app, whatIf, store, t, assetId, projectId
       return [el('div', { class: 'row' }, bar, el('span', { class: 'm t1 nw' }, `${count(job.done)} / ${count(job.total)}`), button('whatif.cancel', 'danger ml', whatIf.cancel))];
     }
     if (job.state !== 'done') return [el('p', { class: job.state === 'failed' ? 'errc t1' : 'm t1' }, job.reason)];
-    const { changed, frames, pixels, moves, rows: listed } = job.result;
+    const { changed, frames, pixels, moves, rows: listed, notes } = job.result;
     const nameOf = (id) => rows.find((cls) => cls.id === id)?.name ?? t('canvas.unlabelled');
     return [
       el('p', { class: 'm t1' }, t('whatif.total', { changed: count(changed), frames: count(frames), pixels: count(pixels) })),
       el('ul', { class: 'wi-moves t1' }, ...moves.slice(0, MOVES).map(([from, to, n]) => el('li', {}, el('span', { class: 'tr' }, `${nameOf(from)} → ${nameOf(to)}`), el('span', { class: 'm ml' }, t('whatif.px', { n: count(n) }))))),
       el('ul', { class: 'wi-frames t1', 'aria-label': t('whatif.frames') }, ...listed.map(frameLink)),
+      ...notes.map((note) => el('p', { class: 'm t1' }, note)),
       ...(changed > listed.length ? [el('p', { class: 'f t1' }, t('whatif.more', { n: count(changed - listed.length) }))] : []),
     ];
   }
