@@ -19,7 +19,7 @@ from app.services import engine_jobs, maps, track_results
 from app.services.context import Context
 from app.services.track_records import Begun, Record, Sources, Step, TrackArgs, args_of, id_from
 from app.worker import protocol
-from app.worker.client import Interrupted
+from app.worker.replying import Interrupted
 from tasks import channel as files
 from tasks.channel import Channel
 

@@ -12,7 +12,6 @@ import pytest
 from app.algo.outline import rasterise
 from app.errors import PointillistError, Refused
 from app.models import Geometry
-from app.worker.client import Interrupted, Stream
 from app.worker.protocol import (
     AddAnchor,
     Find,
@@ -28,6 +27,7 @@ from app.worker.protocol import (
     Tracked,
     UnloadEngine,
 )
+from app.worker.replying import Interrupted, Stream
 
 from .conftest import Bench, click, predict
 
