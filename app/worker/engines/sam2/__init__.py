@@ -48,7 +48,7 @@ class Sam2:
                 "then press Check again."
             )
         self.device = devices.choose()
-        self.prepare_s = 30.0 if self.device == "cuda" else 180.0
+        self.prepare_s = 2.0 if self.device == "cuda" else 180.0
         self.model: Any = checkpoint.load(weights.path, self.device)
         self.weights = (weights.sha256 or sha256_of(weights.path, data))[:16]
         self.encoder = Encoder(self.model, self.device)
