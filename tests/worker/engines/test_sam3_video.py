@@ -188,11 +188,15 @@ def test_memory_stays_the_same_however_long_a_track_is(sam3: Any) -> None:
     assert tensor_bytes() == before
 
 
-def test_features_are_computed_once_per_frame_for_all_objects(sam3: Any) -> None:
+def test_features_are_computed_once_per_frame_and_only_where_there_are_objects(sam3: Any) -> None:
     video = Video(sam3, 6)
     tracked = frames(sam3.track(video.plan(0, 5, *(Anchor(0, n, box(8 * n, 16)) for n in range(3)))))
     assert all(list(seen) == [0, 1, 2] for seen in tracked.values())
     assert video.made == [(position, "clicks") for position in range(6)]
+
+    later = Video(sam3, 6)
+    assert frames(sam3.track(later.plan(0, 5, Anchor(4, 1, box(8, 8)))))[3] == {}
+    assert later.made == [(4, "clicks"), (5, "clicks")]
 
 
 def test_objects_that_join_later_leave_the_others_as_they_are(sam3: Any) -> None:

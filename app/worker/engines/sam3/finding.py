@@ -73,9 +73,9 @@ def find(engine: Sam3, plan: Plan, texts: Sequence[tuple[str, int]], every: int,
             for anchor in plan.more():
                 search.give(anchor)
             keyframe = walked % every == 0
-            if keyframe or search.objects:
+            if keyframe:
                 # The larger size first: the tracker uses it too.
-                plan.prepared(position, "text" if keyframe else "track")
+                plan.prepared(position, "text")
                 yield None
             seen = yield from search.objects.walk(position)
             if keyframe:

@@ -102,6 +102,8 @@ class Tracked:
             return None
         own = self._own.get(position)
         if own is None:
+            self._tracker.plan.prepared(position, "track")
+            yield None
             seen = self._step(position)
             yield None
         else:
@@ -224,8 +226,6 @@ def track(engine: Sam3, plan: Plan) -> Walk:
         for position in plan.positions:
             for anchor in plan.more():
                 objects.give(anchor)
-            plan.prepared(position, "track")
-            yield None
             seen = yield from objects.walk(position)
             yield position, list(seen.values())
     finally:
