@@ -131,7 +131,7 @@ def _labelled(
                 raise Unavailable(f"The engine {args.engine} ended before the last frame. Try again.")
         except Interrupted:
             misses = 1 if len(done) > before else misses + 1
-            if True:
+            if misses >= STUCK:
                 index = next(frame.index for frame in todo if frame.index not in done)
                 raise Unavailable(
                     f"The engine worker stopped {STUCK} times at frame {index}. "
