@@ -119,7 +119,7 @@ export function mountWhatIf(classes, { app, whatIf, store, t, assetId, projectId
       return [el('div', { class: 'row' }, bar, el('span', { class: 'm t1 nw' }, `${count(job.done)} / ${count(job.total)}`), button('whatif.cancel', 'danger ml', whatIf.cancel))];
     }
     if (job.state !== 'done') return [el('p', { class: job.state === 'failed' ? 'errc t1' : 'm t1' }, job.reason)];
-    const { changed, frames, pixels, moves, rows: listed, notes } = job.result;
+    const { changed, frames, pixels, moves, rows: listed, notes = [] } = job.result;
     const nameOf = (id) => rows.find((cls) => cls.id === id)?.name ?? t('canvas.unlabelled');
     return [
       el('p', { class: 'm t1' }, t('whatif.total', { changed: count(changed), frames: count(frames), pixels: count(pixels) })),
