@@ -1,5 +1,9 @@
-/** The dialog that lets an engine label whole frames: its engine, the frames, the mapping, the progress of both jobs. */
+/**
+ * The dialog that lets an engine label a video: by its own classes, which are mapped, or by words, whose instances are
+ * tracked. Its engine, the frames, the classes, the progress of the jobs.
+ */
 import { api, ask, count, make, newId, problem, register, seconds, t } from '../app.js';
+import { textRows } from './find_texts.js';
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId('workspace-data').textContent);
@@ -8,12 +12,14 @@ const WHY = { name: 'al_name', synonym: 'al_synonym', rule: 'al_rule' };
 const NEW = 'new';
 let engines = [];
 let rows = [];
-/** The job that is shown, and whether it makes label maps or regions of them. */
+/** The words for the classes, where the engine looks for words. */
+let words = null;
+/** The job that is shown, and whether it makes label maps, regions of them, or finds words. */
 let job = null;
 let stage = 'label';
 
 register('open-auto-label', async () => {
-  engines = (await api('GET', '/engines')).filter((engine) => engine.can.includes('label'));
+  engines = (await api('GET', '/engines')).filter((engine) => engine.can.includes('label') || engine.can.includes('find'));
   ask('auto-label-dialog', send, prepare);
 });
 
@@ -22,6 +28,7 @@ function prepare(form) {
   const chosen = engines.find((e) => e.id === data.project.engine && e.available) ?? engines.find((e) => e.available) ?? engines[0];
   select.replaceChildren(...engines.map((engine) => make('option', { value: engine.id }, engine.available ? engine.name : t('al_not_ready', { name: engine.name }))));
   select.value = chosen.id;
+  form.oninput = () => { if (words) showGo(form); };
   form.onchange = (event) => {
     if (event.target === select) showEngine(form);
     byId('al-part').hidden = form.elements.range.value !== 'part';
@@ -43,6 +50,14 @@ async function showEngine(form) {
     byId('al-engine-problem').append(block);
   }
   rows = [];
+  words = engine.can.includes('label') ? null : textRows(data.classes);
+  for (const node of form.querySelectorAll('[data-by]')) node.hidden = node.dataset.by !== (words ? 'words' : 'classes');
+  if (words) {
+    byId('al-classes').replaceChildren(...words.nodes);
+    byId('al-note').textContent = t('al_words_note');
+    showGo(form);
+    return;
+  }
   showGo(form);
   const found = await api('GET', `/projects/${project}/auto-label/mapping?engine=${encodeURIComponent(engine.id)}`).catch((error) => ({ classes: [], note: error.message }));
   if (form.elements.engine.value !== engine.id) return;
@@ -78,12 +93,14 @@ function row({ name, class_id: id, why }) {
 
 function showGo(form) {
   const engine = engines.find((e) => e.id === form.elements.engine.value);
-  byId('al-go').disabled = !engine.available || Boolean(job) || !rows.some(({ select }) => select.value);
+  byId('al-go').disabled = !engine.available || Boolean(job) || !(words ? words.some() : rows.some(({ select }) => select.value));
 }
 
 async function send(fields, form) {
   const { dataset } = form.querySelector('.al');
-  const body = { id: newId(), asset_id: dataset.asset, engine: fields.engine, existing: fields.existing, min_area: Number(fields.min_area), mapping: {} };
+  const body = { id: newId(), asset_id: dataset.asset, engine: fields.engine };
+  if (words) Object.assign(body, { texts: words.texts(), every: Number(fields.every), threshold: Number(fields.threshold) / 100 });
+  else Object.assign(body, { existing: fields.existing, min_area: Number(fields.min_area), mapping: {} });
   for (const { name, select } of rows) {
     if (select.value === NEW) body.new_classes = true;
     else body.mapping[name] = select.value ? Number(select.value) : null;
@@ -91,8 +108,8 @@ async function send(fields, form) {
   if (fields.range === 'frame') body.start = body.stop = Number(byId('frame-number').value) - 1;
   if (fields.range === 'part') Object.assign(body, { start: Number(fields.first) - 1, stop: Number(fields.last) - 1 });
   if (fields.range !== 'all' && !(body.start >= 0 && body.stop < Number(dataset.frames) && body.start <= body.stop)) throw new Error(t('al_range', { n: count(Number(dataset.frames)) }));
-  job = (await api('POST', `/projects/${project}/auto-label`, body)).id;
-  stage = 'label';
+  job = (await api('POST', `/projects/${project}/${words ? 'tracks' : 'auto-label'}`, body)).id;
+  stage = words ? 'find' : 'label';
   byId('al-found').hidden = true;
   await showJob();
   return false;
@@ -119,15 +136,15 @@ async function showJob() {
   bar.firstElementChild.dataset.pct = String(pct);
   const left = found.eta_s === null ? '' : ` · ${seconds(found.eta_s)}`;
   byId('al-state').textContent = {
-    waiting: () => t(stage === 'label' ? 'al_waiting' : 'al_regions_waiting'),
-    running: () => t(stage === 'label' ? 'al_running' : 'al_regions_running', { done: count(found.done), total: count(found.total) }) + left,
+    waiting: () => t(stage === 'regions' ? 'al_regions_waiting' : 'al_waiting'),
+    running: () => t(stage === 'regions' ? 'al_regions_running' : 'al_running', { done: count(found.done), total: count(found.total) }) + left,
     done: () => t('al_done', { n: count(found.result.regions), count: found.result.regions }),
-    cancelled: () => t('al_cancelled'),
+    cancelled: () => t(stage === 'find' ? 'al_find_cancelled' : 'al_cancelled'),
     failed: () => `${t('al_failed')} ${found.reason}`,
   }[found.state]();
   byId('al-state').classList.toggle('errc', found.state === 'failed');
   byId('al-state').classList.toggle('tr', found.state !== 'failed');
-  if (found.state === 'done') {
+  if (found.state === 'done' && stage === 'regions') {
     byId('al-found').hidden = false;
     byId('al-found').firstElementChild.href = `/projects/${project}/import?job=${job}`;
   }
