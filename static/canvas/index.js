@@ -273,7 +273,9 @@ export function mount(host, data) {
   }
 
   function onChanged(frame, actor, key) {
-    if (actor && actor === data.actor && transport.unsent > 0) return;
+    if (frame && actor && actor === data.actor && transport.unsent > 0) return;
+    // A job of ours, or another tab, made an edit that can be taken back here, too.
+    if (actor === data.actor) store.set({ canUndo: true, canRedo: false });
     if (!frame) {
       const here = get().frameId;
       frames.changedAll();
