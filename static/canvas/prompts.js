@@ -111,6 +111,7 @@ export function createPrompts({ store, transport, frames, emit, say, announce, t
       return;
     }
     if (message.request !== latest || !state.prompt) return;
+    clearTimeout(patience);
     const { engine, weights = '', kind = 'alternatives', presence = null } = message;
     const candidates = message.candidates.filter((candidate) => candidate.area > 0);
     if (state.message?.kind === 'info') say('');
@@ -138,6 +139,7 @@ export function createPrompts({ store, transport, frames, emit, say, announce, t
     }
     if (message.code === 'superseded') return;
     if (message.request && message.request !== latest) return;
+    clearTimeout(patience);
     store.set({ busy: false });
     acceptWhenReady = false;
     say(message.detail, 'error');

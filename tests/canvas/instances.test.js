@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { afterEach, test } from 'node:test';
 import { instanceAt, instanceGeometry, keptOf, limitBy, tint, toggled } from '../../static/canvas/instances.js';
 import { emptyMap } from '../../static/canvas/labelmap.js';
 import { createPrompts } from '../../static/canvas/prompts.js';
@@ -12,6 +12,10 @@ function candidate(id, score, [x, y, w, h]) {
 const FOUND = [candidate('big', 0.9, [0, 0, 20, 10]), candidate('small', 0.6, [4, 4, 3, 3]), candidate('weak', 0.4, [30, 0, 5, 5])];
 const proposal = () => ({ kind: 'instances', candidates: FOUND, picks: {}, at: 0 });
 const ids = (candidates) => candidates.map((one) => one.id);
+
+const open = [];
+// What was asked and not answered waits for minutes: taking it back ends that.
+afterEach(() => open.splice(0).forEach((prompts) => prompts.reject({ silent: true })));
 
 test('the score limit decides what is kept, but for what a click said', () => {
   assert.deepEqual(ids(keptOf(proposal(), 0.5)), ['big', 'small']);
@@ -61,6 +65,7 @@ function setUp() {
   const prompts = createPrompts({ store, transport, frames: { currentMap: () => store.get().map ?? emptyMap(40, 20) }, emit: () => {}, say: (text) => said.push(text), announce: () => {}, t },
     { nameOf: () => 'cup', pointsWord: () => '', find: () => null, lockedReason: () => '', refuse: (key) => said.push(key) },
     { addAll: (frame, made, undone) => saved.push({ made, undone }), add: (region, extra) => saved.push({ region, extra }) });
+  open.push(prompts);
   const answer = (more = {}) => prompts.onProposal({ request: asked.length, frame: 'f', engine: store.get().engine, kind: 'instances', presence: 0.9, candidates: FOUND, ...more });
   return { store, prompts, asked, said, saved, answer, last: () => asked.at(-1) };
 }
