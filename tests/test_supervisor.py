@@ -118,7 +118,7 @@ def test_the_worker_answers_over_the_supervisors_socket(supervise: Callable[...,
     client = WorkerClient(supervisor.socket, supervisor.authkey, reconnect_s=20)
     client.start()
     assert client.request(Ping()).pid == supervisor.states()["worker"].pid
-    assert [engine.id for engine in client.engines()] == ["classic", "fake"]
+    assert {"classic", "fake"} <= {engine.id for engine in client.engines()}
     client.close()
 
 

@@ -13,9 +13,10 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from app import store as db
-from app.errors import Conflict, NotFound, Refused
+from app.errors import Refused
 from app.models import Asset, ClassTemplate, Id, Job, Project, new_id
 from app.services import auto_label_runs, jobs, projects, rules, tracks
+from app.services.asset_ranges import frame_range, live_asset
 from app.services.context import Context
 from app.worker import registry
 from app.worker.label_classes import LABEL_CLASSES
@@ -136,10 +137,10 @@ def submit(ctx: Context, project_id: str, wanted: NewAutoLabel, *, actor: str) -
     def query(cur: db.Cursor) -> tuple[Project, Asset, ClassTemplate]:
         project = projects.require_live(cur, project_id)
         template = db.class_templates.get(cur, project.class_template_id)
-        return project, _asset(cur, project_id, wanted.asset_id), template
+        return project, live_asset(cur, project_id, wanted.asset_id), template
 
     project, asset, template = ctx.store.read(query)
-    start, stop = _range(asset, wanted)
+    start, stop = frame_range(asset, wanted.start, wanted.stop)
     engine = tracks.choose(ctx, project.engine, wanted.engine, "label")
     mapping = _mapping(wanted, engine.id, LABEL_CLASSES[engine.id], template)
     ctx.require_space()
@@ -174,26 +175,6 @@ def _classes_of(ctx: Context, engine: str) -> tuple[str, ...]:
     if engine not in LABEL_CLASSES:
         raise Refused(f"The engine {engine} has no classes of its own, so it cannot label whole frames.")
     return LABEL_CLASSES[engine]
-
-
-def _asset(cur: db.Cursor, project_id: str, asset_id: str) -> Asset:
-    asset = db.assets.find(cur, asset_id)
-    if asset is None or asset.project_id != project_id:
-        raise NotFound("The project has no such asset.")
-    if asset.trashed_at is not None:
-        raise Conflict("The asset is in the trash. Restore it in the Library first.")
-    return asset
-
-
-def _range(asset: Asset, wanted: NewAutoLabel) -> tuple[int, int]:
-    last = asset.frame_count - 1
-    if last < 0:
-        raise Refused("The asset has no frames yet. Wait until they are extracted.")
-    start = 0 if wanted.start is None else wanted.start
-    stop = last if wanted.stop is None else wanted.stop
-    if not start <= stop <= last:
-        raise Refused(f"The range must lie between frame 0 and frame {last}, its start before its stop.")
-    return start, stop
 
 
 def _mapping(

@@ -9,9 +9,10 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from app import store as db
-from app.errors import Conflict, NotFound, Refused
+from app.errors import NotFound, Refused
 from app.models import Asset, ClassTemplate, Id, Job, Project, Region, new_id
 from app.services import jobs, projects
+from app.services.asset_ranges import frame_range, live_asset
 from app.services.context import Context
 from app.services.track_records import Sources, TrackArgs, id_from
 from app.services.track_runs import index_of
@@ -103,12 +104,12 @@ def submit(ctx: Context, project_id: str, wanted: NewTrack, *, actor: str) -> Jo
     def query(cur: db.Cursor) -> tuple[Project, Asset, ClassTemplate, list[Region]]:
         project = projects.require_live(cur, project_id)
         template = db.class_templates.get(cur, project.class_template_id)
-        asset = _asset(cur, project_id, wanted.asset_id)
+        asset = live_asset(cur, project_id, wanted.asset_id)
         found = db.regions.find_many(cur, wanted.region_ids)
         return project, asset, template, [found[id] for id in dict.fromkeys(wanted.region_ids) if id in found]
 
     project, asset, template, regions = ctx.store.read(query)
-    start, stop = _range(asset, wanted)
+    start, stop = frame_range(asset, wanted.start, wanted.stop)
     names = {c.id: c.name for c in template.classes}
     if kind == "track":
         _check_regions(wanted, regions, asset, start, stop)
@@ -166,28 +167,6 @@ def choose(ctx: Context, default: str, wanted: str | None, ability: Ability) -> 
         first = able[0]
         raise Refused(f"No engine here can {VERBS[ability]} yet. {first.reason} {first.step}.")
     return next((info for info in ready if info.id == default), ready[0])
-
-
-def _asset(cur: db.Cursor, project_id: str, asset_id: str) -> Asset:
-    asset = db.assets.find(cur, asset_id)
-    if asset is None or asset.project_id != project_id:
-        raise NotFound("The project has no such asset.")
-    if asset.trashed_at is not None:
-        raise Conflict("The asset is in the trash. Restore it in the Library first.")
-    return asset
-
-
-def _range(asset: Asset, wanted: NewTrack) -> tuple[int, int]:
-    last = asset.frame_count - 1
-    start = 0 if wanted.start is None else wanted.start
-    stop = last if wanted.stop is None else wanted.stop
-    if last < 0:
-        raise Refused("The asset has no frames yet. Wait until they are extracted.")
-    if not start <= stop <= last:
-        raise Refused(
-            f"The range must lie between the frame indices 0 and {last}, its start before its stop."
-        )
-    return start, stop
 
 
 def _check_regions(wanted: NewTrack, regions: Sequence[Region], asset: Asset, start: int, stop: int) -> None:

@@ -172,8 +172,13 @@ class Streams:
             arrived, added[:] = list(added), []
             new = [self._anchor(request, one) for one in arrived]
             anchors.extend(new)
-            return new
+            if isinstance(request, protocol.Track):
+                return new
+            theirs = {ours: found for found, ours in given.items()}
+            return [replace(one, object=theirs[one.object]) for one in new if one.object in theirs]
 
+        given: dict[int, int] = {}
+        """What the engine calls an object → what the caller does."""
         while True:
             given = {anchor.object: anchor.object for anchor in anchors}
             plan = self._plan(request, position, anchors, more)

@@ -172,8 +172,8 @@ def _until(project: Project, job: dict[str, Any], done: int) -> None:
         ({"engine": "classic"}, 422, "classic cannot label whole frames. Choose deeplabv3 or fake."),
         ({"engine": "deeplabv3", "mapping": {"car": 1}}, 422, "deeplabv3"),
         ({"engine": "nobody"}, 422, "There is no engine 'nobody'"),
-        ({"stop": 6}, 422, "between frame 0 and frame 5"),
-        ({"start": 3, "stop": 2}, 422, "between frame 0 and frame 5"),
+        ({"stop": 6}, 422, "between the frame indices 0 and 5"),
+        ({"start": 3, "stop": 2}, 422, "between the frame indices 0 and 5"),
         ({"asset_id": new_id()}, 404, "no such asset"),
     ],
 )

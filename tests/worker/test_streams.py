@@ -151,6 +151,26 @@ def test_texts_become_objects_of_their_classes(bench: Bench) -> None:
     assert [(found.object, found.class_id) for found in replies[0].objects] == [(20, 4), (21, 5)]
 
 
+def test_what_was_found_can_be_corrected_under_the_number_it_was_given(bench: Bench) -> None:
+    strike(bench, "wait 2")
+    asked = Find(
+        frames=[bench.frame(i) for i in range(5)],
+        texts=[TextClass(text="car", class_id=4)],
+        start=0,
+        stop=4,
+        engine="fake",
+        first_object=20,
+    )
+    stream = bench.client.stream(asked)
+    replies = iter(stream)
+    assert [next(replies).objects[0].object for _ in range(2)] == [20, 20]
+    bench.client.tell(AddAnchor(track=stream.number, anchor=anchor(2, 20, square(10, 10, 9), class_id=4)))
+    bench.client.request(Ping())
+    strike(bench)
+    rest = list(replies)
+    assert [[(found.object, found.area) for found in reply.objects] for reply in rest] == [[(20, 81)]] * 3
+
+
 def test_label_maps_are_written_into_the_folder(bench: Bench) -> None:
     (bench.data / "labels").mkdir()
     frames = [bench.frame(i) for i in range(3)]

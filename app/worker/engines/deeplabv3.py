@@ -5,8 +5,6 @@ Paper: L.-C. Chen et al., "Rethinking Atrous Convolution for Semantic Image Segm
 
 from __future__ import annotations
 
-import pickle
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -26,7 +24,7 @@ from torchvision.models.segmentation.deeplabv3 import ASPP
 from torchvision.transforms.functional import InterpolationMode, normalize, resize
 
 from app.errors import Unavailable
-from app.worker.engines import Answer, Ask, Plan, Prompt, Purpose, Walk, devices
+from app.worker.engines import Answer, Ask, Plan, Prompt, Purpose, Walk, checkpoints, devices
 from app.worker.label_classes import VOC
 from app.worker.weights import Found, sha256_of
 
@@ -39,8 +37,6 @@ AUXILIARY = "aux_classifier."
 """The second head of the published file serves training only."""
 COUNTER = "num_batches_tracked"
 """Serves training only; files of early releases lack it."""
-NAMED = 3
-"""Keys that a sentence names."""
 
 Count = Annotated[int, Meta(ge=1, le=4096)]
 
@@ -168,7 +164,10 @@ def _best(scores: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
 
 def _read(path: Path) -> tuple[Architecture, dict[str, torch.Tensor]]:
     """The sizes and the tensors of a file. Raises Unavailable, saying what is wrong with it."""
-    content = _load(path)
+    try:
+        content = checkpoints.read(path)
+    except checkpoints.Unfit as exc:
+        raise _refusal(path, exc) from exc
     if not isinstance(content, dict):
         raise _refusal(path, "it holds no tensors by name")
     try:
@@ -181,56 +180,16 @@ def _read(path: Path) -> tuple[Architecture, dict[str, torch.Tensor]]:
     return architecture, {key: value for key, value in tensors.items() if not key.startswith(AUXILIARY)}
 
 
-def _load(path: Path) -> Any:
-    if not path.is_file():
-        raise _refusal(path, "it is no file")
-    zipped = zipfile.is_zipfile(path)
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start == b"PK\x03\x04" and not zipped:
-        raise _refusal(path, "it was cut off; fetch it again")
-    if not zipped and not start.startswith(b"\x80"):
-        raise _refusal(path, "it is no PyTorch checkpoint")
-    try:
-        # Files from before PyTorch 1.6 are no archives and cannot be mapped into memory.
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
-    except pickle.UnpicklingError as exc:
-        raise _refusal(path, "it is damaged, or holds other Python objects than tensors") from exc
-    except (RuntimeError, ValueError, KeyError, EOFError, OSError, AttributeError, TypeError) as exc:
-        raise _refusal(path, "it is damaged or no PyTorch checkpoint; fetch it again") from exc
-
-
 def _fill(model: nn.Module, tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     """Put the weights into the model, after every key and shape was compared. Raises Unavailable."""
     own = model.state_dict()
     wanted = {key: tensor for key, tensor in own.items() if not key.endswith(COUNTER)}
-    missing = [key for key in wanted if key not in tensors]
-    unknown = [key for key in tensors if key not in own]
-    if missing:
-        others = f", while {len(unknown)} others are unknown" if unknown else ""
-        raise _refusal(
-            path, f"{len(missing)} of {len(wanted)} weights are missing ({_some(missing)}){others}"
-        )
-    if unknown:
-        raise _refusal(path, f"it has {len(unknown)} weights that this model does not ({_some(unknown)})")
-    wrong = [
-        f"{key} is {_size(tensors[key])}, not {_size(tensor)}"
-        for key, tensor in wanted.items()
-        if tensors[key].shape != tensor.shape
-        or tensors[key].is_floating_point() != tensor.is_floating_point()
-    ]
-    if wrong:
-        raise _refusal(path, f"{len(wrong)} weights have another shape or type ({_some(wrong)})")
+    try:
+        checkpoints.compare(wanted, tensors, known=own)
+    except checkpoints.Unfit as exc:
+        raise _refusal(path, exc) from exc
     model.load_state_dict(own | {key: tensors[key] for key in wanted}, strict=True)
 
 
-def _refusal(path: Path, why: str) -> Unavailable:
+def _refusal(path: Path, why: object) -> Unavailable:
     return Unavailable(f"The weights {path} cannot serve the engine deeplabv3: {why}.")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
-
-
-def _size(tensor: torch.Tensor) -> str:
-    return f"{'×'.join(map(str, tensor.shape)) or 'a number'} {str(tensor.dtype).removeprefix('torch.')}"

@@ -93,10 +93,12 @@ class Fake:
         known = {a.class_id: a.object for a in plan.anchors}
         first = max(known.values(), default=-1) + 1
         objects = [(known.get(class_id, first + k), class_id) for k, (_, class_id) in enumerate(texts)]
+        masks = {number: mask for number, _ in objects}
         for position in plan.positions:
             yield None
             yield from self._walk_fault(position)
-            yield position, [Seen(number, mask, 0.8, class_id) for number, class_id in objects]
+            masks |= {a.object: a.mask for a in plan.more()}
+            yield position, [Seen(number, masks[number], 0.8, class_id) for number, class_id in objects]
 
     def label(self, image: np.ndarray) -> np.ndarray:
         """Class 1 in the left half, 2 in the right. The position of faults counts from when it was loaded."""

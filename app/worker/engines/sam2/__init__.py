@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from app.algo.fuse import bounding_box
 from app.algo.render import Crop
 from app.errors import Unavailable
 from app.worker.engines import Answer, Ask, Plan, Prompt, Purpose, Walk, devices
+from app.worker.engines.prompting import cropped
 from app.worker.engines.sam2 import checkpoint, tracking
 from app.worker.engines.sam2.features import Encoder, Features
 from app.worker.engines.sam2.segment import Segmenter
@@ -76,7 +76,7 @@ class Sam2:
     def render(self, prepared: Features, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Crop]:
         """Each from its own prompts; one positive point alone gives the best of its three answers."""
         with self.calling():
-            return [_cropped(mask) for mask in self._segmenter.masks(prepared, prompts, self._batch)]
+            return [cropped(mask) for mask in self._segmenter.masks(prepared, prompts, self._batch)]
 
     def window(self, prepared: Features, box: tuple[int, int, int, int], shape: tuple[int, int]) -> None:
         return None
@@ -97,11 +97,3 @@ class Sam2:
 
     def close(self) -> None:
         del self.model, self.encoder, self._segmenter
-
-
-def _cropped(mask: np.ndarray) -> Crop:
-    box = bounding_box(mask)
-    if box is None:
-        return Crop(np.zeros((0, 0), bool))
-    x0, y0, x1, y1 = box
-    return Crop(mask[y0:y1, x0:x1].copy(), x0, y0)

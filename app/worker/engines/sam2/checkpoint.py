@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from transformers.models.sam2_video.modeling_sam2_video import Sam2VideoModel
 from transformers.utils import logging
 
 from app.errors import Unavailable
+from app.worker.engines import checkpoints
 from app.worker.engines.devices import memory_errors
 
 KIND = "sam2_video"
@@ -23,8 +23,6 @@ PARTS = {"vision_config": "sam2_vision_model", "backbone_config": "sam2_hiera_de
 POSITIONS = ("prompt_encoder.shared_embedding", "shared_image_embedding")
 """Modules that hold the same matrix; some folders keep it once."""
 MAX_SIDE = 4096
-NAMED = 3
-"""Keys that a sentence names."""
 
 
 def load(folder: Path, device: str) -> Any:
@@ -46,7 +44,10 @@ def load(folder: Path, device: str) -> Any:
         AttributeError,
     ) as exc:
         raise _refusal(folder, "its config.json describes no network that can be built") from exc
-    _compare(folder, wanted, tensors)
+    try:
+        checkpoints.compare(wanted, tensors, known=())
+    except checkpoints.Unfit as exc:
+        raise _refusal(folder, exc) from exc
     with memory_errors():
         make: Any = Sam2VideoModel.from_pretrained
         model, report = make(
@@ -60,7 +61,7 @@ def load(folder: Path, device: str) -> Any:
             output_loading_info=True,
         )
         if left := [*report["missing_keys"], *report["mismatched_keys"]]:
-            raise _refusal(folder, f"{len(left)} weights could not be filled in ({_some(map(str, left))})")
+            raise _refusal(folder, f"{len(left)} weights could not be filled in ({left[0]} …)")
         return model.eval().requires_grad_(False).to(device)
 
 
@@ -113,35 +114,5 @@ def _tensors(folder: Path) -> dict[str, torch.Tensor]:
     return found
 
 
-def _compare(folder: Path, wanted: Mapping[str, torch.Tensor], found: Mapping[str, torch.Tensor]) -> None:
-    missing = [key for key in wanted if key not in found]
-    unknown = [key for key in found if key not in wanted]
-    if missing:
-        others = f", while {len(unknown)} others are unknown" if unknown else ""
-        raise _refusal(
-            folder, f"{len(missing)} of {len(wanted)} weights are missing ({_some(missing)}){others}"
-        )
-    if unknown:
-        raise _refusal(
-            folder, f"it holds {len(unknown)} weights that are none of this model ({_some(unknown)})"
-        )
-    wrong = [
-        f"{key} is {_size(found[key])}, not {_size(tensor)}"
-        for key, tensor in wanted.items()
-        if found[key].shape != tensor.shape or not found[key].is_floating_point()
-    ]
-    if wrong:
-        raise _refusal(folder, f"{len(wrong)} weights have another shape or type ({_some(wrong)})")
-
-
-def _refusal(folder: Path, why: str) -> Unavailable:
+def _refusal(folder: Path, why: object) -> Unavailable:
     return Unavailable(f"The weights in {folder} cannot serve the engine sam2: {why}.")
-
-
-def _some(names: Sequence[str] | Any) -> str:
-    names = list(names)
-    return ", ".join(names[:NAMED]) + (" …" if len(names) > NAMED else "")
-
-
-def _size(tensor: torch.Tensor) -> str:
-    return f"{'×'.join(map(str, tensor.shape)) or 'a number'} {str(tensor.dtype).removeprefix('torch.')}"

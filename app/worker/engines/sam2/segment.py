@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from app.worker.engines import Candidate, Prompt
+from app.worker.engines.prompting import batches, is_ambiguous
 from app.worker.engines.sam2.features import Encoder, Features
 
 MEMORY_LIMIT = 32.0
@@ -42,19 +43,12 @@ class Segmenter:
         Up to `batch` prompts with equal numbers of points are asked together: padding would change them.
         """
         found = [np.zeros(features.shape, bool)] * len(prompts)
-        groups: dict[tuple[int, bool, bool], list[int]] = {}
-        for index, prompt in enumerate(prompts):
-            if prompt.spatial:
-                kind = (len(prompt.points), prompt.box is not None, is_ambiguous(prompt))
-                groups.setdefault(kind, []).append(index)
-        for (_, _, several), members in groups.items():
-            for begin in range(0, len(members), batch):
-                part = members[begin : begin + batch]
-                logits, scores = self._ask(features, [prompts[index] for index in part], several)
-                best = torch.from_numpy(scores.argmax(axis=1)).to(logits.device)
-                planes = logits[torch.arange(len(part), device=logits.device), best]
-                for index, mask in zip(part, full(planes, features.shape), strict=True):
-                    found[index] = mask
+        for several, part in batches(prompts, batch):
+            logits, scores = self._ask(features, [prompts[index] for index in part], several)
+            best = torch.from_numpy(scores.argmax(axis=1)).to(logits.device)
+            planes = logits[torch.arange(len(part), device=logits.device), best]
+            for index, mask in zip(part, full(planes, features.shape), strict=True):
+                found[index] = mask
         return found
 
     def _ask(
@@ -98,8 +92,3 @@ def full(logits: torch.Tensor, shape: tuple[int, int]) -> np.ndarray:
         logits[None].float(), size=shape, mode="bilinear", align_corners=False
     )
     return (large[0] > 0).cpu().numpy()
-
-
-def is_ambiguous(prompt: Prompt) -> bool:
-    """Whether the prompt is one positive point and nothing else."""
-    return prompt.box is None and len(prompt.points) == 1 and bool(prompt.points[0, 2] > 0.5)

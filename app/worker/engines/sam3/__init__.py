@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from app.algo.fuse import bounding_box
 from app.algo.render import Crop
 from app.errors import Unavailable
 from app.worker.engines import Answer, Ask, Candidate, Plan, Prompt, Purpose, Walk, devices
+from app.worker.engines.prompting import cropped
 from app.worker.engines.sam3 import checkpoint, cpu
 from app.worker.engines.sam3.build import build
 from app.worker.engines.sam3.features import Encoder, Features
@@ -108,7 +108,7 @@ class Sam3:
                 if prepared.text and prompt.text and not prompt.spatial:
                     found, _ = self._grounder.instances(state, prompt.text)
                     masks[index] = np.any([masks[index], *(one.mask for one in found)], axis=0)
-        return [_cropped(mask) for mask in masks]
+        return [cropped(mask) for mask in masks]
 
     def window(self, prepared: Features, box: tuple[int, int, int, int], shape: tuple[int, int]) -> None:
         return None
@@ -133,11 +133,3 @@ class Sam3:
 
     def close(self) -> None:
         del self.model, self.tracker, self._encoder, self._segmenter, self._grounder
-
-
-def _cropped(mask: np.ndarray) -> Crop:
-    box = bounding_box(mask)
-    if box is None:
-        return Crop(np.zeros((0, 0), bool))
-    x0, y0, x1, y1 = box
-    return Crop(mask[y0:y1, x0:x1].copy(), x0, y0)

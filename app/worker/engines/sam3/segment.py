@@ -15,6 +15,7 @@ import torch
 from sam3.model.utils.sam1_utils import SAM2Transforms
 
 from app.worker.engines import Candidate, Prompt
+from app.worker.engines.prompting import batches, is_ambiguous
 
 HOLE_AREA = 256
 """Pixels of the head's mask at its published size, as in the package: smaller holes are filled."""
@@ -77,17 +78,10 @@ class Segmenter:
         """
         shape = (state["original_height"], state["original_width"])
         found = [np.zeros(shape, bool)] * len(prompts)
-        groups: dict[tuple[int, bool, bool], list[int]] = {}
-        for index, prompt in enumerate(prompts):
-            if prompt.spatial:
-                kind = (len(prompt.points), prompt.box is not None, is_ambiguous(prompt))
-                groups.setdefault(kind, []).append(index)
-        for (_, _, several), members in groups.items():
-            for begin in range(0, len(members), batch):
-                part = members[begin : begin + batch]
-                masks, scores, _ = self._ask(state, [prompts[index] for index in part], several)
-                for row, index in enumerate(part):
-                    found[index] = masks[row, int(np.argmax(scores[row]))]
+        for several, part in batches(prompts, batch):
+            masks, scores, _ = self._ask(state, [prompts[index] for index in part], several)
+            for row, index in enumerate(part):
+                found[index] = masks[row, int(np.argmax(scores[row]))]
         return found
 
     def _ask(
@@ -112,8 +106,3 @@ class Segmenter:
             scores.reshape(count, -1),
             logits.reshape(count, -1, *logits.shape[-2:]),
         )
-
-
-def is_ambiguous(prompt: Prompt) -> bool:
-    """Whether the prompt is one positive point and nothing else."""
-    return prompt.box is None and len(prompt.points) == 1 and prompt.points[0, 2] > 0.5
