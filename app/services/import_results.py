@@ -81,7 +81,9 @@ def tell(ctx: Context, job: Job) -> None:
     args = msgspec.json.decode(job.args)
     if args["dry_run"]:
         return
-    ctx.events.publish("regions", {"frame_id": None, "actor": args["actor"], "key": ""}, job.project_id)
+    ctx.events.publish(
+        "regions", {"frame_id": None, "actor": args["actor"], "key": "", "job": job.id}, job.project_id
+    )
     ctx.events.publish("template", {"id": args["class_template"]["id"], "revision": None})
 
 

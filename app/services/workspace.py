@@ -284,6 +284,7 @@ class Session:
                     "frame": frame,
                     "actor": news.get("actor"),
                     "key": news.get("key"),
+                    "job": news.get("job"),
                 }
                 self.send(("changed", frame), header)
 

@@ -80,7 +80,7 @@ export function mount(host, data) {
       proposal: (message) => labels.onProposal(message),
       failed: (message) => labels.onFailed(message),
       worker: ({ state, reason, engines }) => store.set({ worker: { state, reason }, ...(engines ? { engines } : {}) }),
-      changed: ({ frame, actor, key }) => onChanged(frame, actor, key),
+      changed: onChanged,
       online: (online) => {
         store.set({ online });
         if (online) labels.askAgain();
@@ -272,10 +272,10 @@ export function mount(host, data) {
     frameNumber.addEventListener('change', read);
   }
 
-  function onChanged(frame, actor, key) {
+  function onChanged({ frame, actor, key, job }) {
     if (frame && actor && actor === data.actor && transport.unsent > 0) return;
-    // A job of ours, or another tab, made an edit that can be taken back here, too.
-    if (actor === data.actor) store.set({ canUndo: true, canRedo: false });
+    // What a job made for us is an edit that can be taken back here.
+    if (job && actor === data.actor) store.set({ canUndo: true, canRedo: false });
     if (!frame) {
       const here = get().frameId;
       frames.changedAll();

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from app.errors import Unavailable
 from app.worker.registry import entry_of
-from app.worker.weights import Found
+from app.worker.weights import Found, info_of
 
 Purpose = Literal["segment", "render", "text", "track"]
 """What a frame is prepared for."""
@@ -227,7 +227,12 @@ def load(engine: str, data: Path, *, weights: Found | None = None, fake: bool = 
     Raises Refused for an unknown engine, Unavailable where it cannot run (package missing, weights missing or
     not those of this engine), OutOfMemory.
     """
-    module, _, name = entry_of(engine, fake=fake).target.partition(":")
+    entry = entry_of(engine, fake=fake)
+    info = info_of(entry, data)
+    if not info.available:
+        # Known without importing anything, which takes a minute on some machines.
+        raise Unavailable(f"{info.reason} {info.step}.")
+    module, _, name = entry.target.partition(":")
     try:
         kind = getattr(importlib.import_module(module), name)
     except ImportError as exc:
