@@ -86,7 +86,7 @@ class Session:
         self._stack = AsyncExitStack()
         self._proposal: int | None = None
         self._engine: str | None = None
-        """The engine of the newest prompt: the next click will likely ask it again."""
+        """The engine that the next prompts will likely ask."""
 
     async def open(self) -> None:
         """Say hello and listen for changes. Raises NotFound or Conflict for a project that cannot be
@@ -160,6 +160,7 @@ class Session:
             case Cancel():
                 self._cancel(message.request)
             case Focus():
+                self._engine = message.engine or self._engine
                 await self._focus(message.frame)
 
     def send(self, key: Hashable, header: dict[str, Any], payload: bytes = b"") -> None:

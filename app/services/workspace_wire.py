@@ -36,8 +36,11 @@ class Cancel(Struct, kw_only=True, tag_field="type", tag="cancel"):
 
 
 class Focus(Struct, kw_only=True, tag_field="type", tag="focus"):
+    """`engine`: the one that the next prompts will ask."""
+
     v: Literal[1]
     frame: FrameId
+    engine: Annotated[str, Meta(max_length=50)] | None = None
 
 
 class Head(Struct):

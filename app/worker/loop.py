@@ -117,15 +117,15 @@ class Loop:
                 return
             if not self.inbox.wants(frame):
                 return
-        allow_s = self.answers.warm_allow_s(engine, is_open=is_open)
-        if not allow_s:
-            return
         protect = [] if is_open else self.inbox.warm_set()
-        line = self._line
-        if line is not None:
-            # A click that arrives meanwhile has to wait: that is no hang.
-            line.send(protocol.Working(allow_s=allow_s))
         try:
+            allow_s = self.answers.warm_allow_s(engine, is_open=is_open)
+            if not allow_s:
+                return
+            line = self._line
+            if line is not None:
+                # A click that arrives meanwhile has to wait: that is no hang.
+                line.send(protocol.Working(allow_s=allow_s))
             self.answers.warm(frame, engine, protect)
         except Exception:
             # A click on this frame will meet the same error and report it.

@@ -14,6 +14,7 @@ export function createEngineChoice({ store, transport, say, announce, t, project
     store.set({ engine: id });
     try { sessionStorage.setItem(memory, id); } catch { /* not remembered, then */ }
     announce(t('say.engine', { engine: id }));
+    if (get().frameId) transport.focus(get().frameId, id);
     askAnew();
   }
 

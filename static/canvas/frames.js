@@ -92,7 +92,7 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
   }
 
   async function settled(id, mine, quiet) {
-    transport.focus(id);
+    transport.focus(id, store.get().engine);
     if (!quiet) emit('pt:frame', { frame_id: id, index: store.get().index });
     await refresh(id);
     if (mine === turn) prefetch(store.get().index, ahead.signal);

@@ -47,8 +47,9 @@ export function createSocket({ url, onMessage, onUp = () => {}, onDown = () => {
   return {
     /** False when there is no connection: nothing was sent. */
     send,
-    focus(frame) {
-      focus = { type: 'focus', frame };
+    /** `engine`: the one that the next prompts will ask, so that it can get ready. */
+    focus(frame, engine) {
+      focus = { type: 'focus', frame, engine };
       send(focus);
     },
     get open() { return socket?.readyState === 1; },

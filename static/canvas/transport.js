@@ -68,10 +68,11 @@ export function createTransport({ projectId, on, base = '', location = globalThi
   });
 
   let focused = null;
-  function focus(frame) {
-    if (frame === focused) return;
-    focused = frame;
-    socket.focus(frame);
+  function focus(frame, engine) {
+    const sign = `${frame} ${engine}`;
+    if (sign === focused) return;
+    focused = sign;
+    socket.focus(frame, engine);
   }
 
   return {
@@ -106,7 +107,7 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     prompt(message) {
       request += 1;
       // The server drops what is asked about another frame than the one it thinks is open.
-      focus(message.frame);
+      focus(message.frame, message.engine);
       return socket.send({ type: 'prompt', request, ...message }) ? request : 0;
     },
     cancel: (number) => socket.send({ type: 'cancel', request: number }),

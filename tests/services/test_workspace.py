@@ -29,6 +29,7 @@ from app.services.context import Context, Paths
 from app.services.events import Events
 from app.services.workspace import MAX_UNREAD, Session
 from app.settings import Settings
+from app.worker.protocol import Ping
 from tasks.queue import make_queue
 from tests.worker.conftest import ASSET, Bench
 
@@ -138,6 +139,18 @@ def test_hello_tells_the_version_the_worker_and_the_engines(ctx: Context) -> Non
         hello, _ = await tab.hear("hello", "presence")
         assert (hello["type"], hello["v"], hello["worker"]["state"]) == ("hello", 1, "ready")
         assert {"classic", "sam3", "fake"} <= {engine["id"] for engine in hello["engines"]}
+
+    talk(ctx, conversation)
+
+
+def test_the_engine_that_will_be_asked_gets_ready_and_one_that_is_none_does_no_harm(ctx: Context) -> None:
+    async def conversation(tab: Tab) -> None:
+        await tab.say(type="focus", frame=frame_id(ASSET, 1), engine="no such engine")
+        await tab.prompt(1, index=1)
+        assert (await tab.answer(1))["type"] == "proposal"
+        await tab.say(type="focus", frame=frame_id(ASSET, 0), engine="classic")
+        while "classic" not in (await asyncio.wrap_future(ctx.worker.submit(Ping()))).engines:
+            await asyncio.sleep(0)
 
     talk(ctx, conversation)
 
