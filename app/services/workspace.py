@@ -285,8 +285,9 @@ class Session:
                     "frame": frame,
                     "actor": news.get("actor"),
                     "key": news.get("key"),
-                    "job": news.get("job"),
                 }
+                if news.get("job"):
+                    header["job"] = news["job"]
                 self.send(("changed", frame), header)
 
     def _say_worker(self, state: WorkerState) -> None:

@@ -20,15 +20,13 @@ import httpx
 from app.errors import NotAllowed, NotFound, Refused, StorageFull, Unavailable
 from app.worker import weights
 from app.worker.registry import Entry
-from app.worker.weight_files import BLOCK, FOLDER, complaint, main_file, remember_sha256
+from app.worker.weight_files import BLOCK, FOLDER, complaint, main_file, promised_sha256, remember_sha256
 from app.worker.weights import Found
 
 Progress = Callable[[int, int], None]
 """Called with (done, total) bytes of a file; total 0 where it is not known."""
 
 TIMEOUT = httpx.Timeout(30.0, read=60.0)
-_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
-"""The beginning of the SHA-256 in the name of a file, as PyTorch publishes its weights."""
 
 
 def from_source(entry: Entry, source: str) -> Entry:
@@ -162,8 +160,7 @@ def _expected(answer: httpx.Response, address: str) -> str:
         tag = step.headers.get("x-linked-etag", "").removeprefix("W/").strip('"')
         if re.fullmatch(r"[0-9a-f]{64}", tag):
             return tag
-    found = _IN_NAME.search(httpx.URL(address).path)
-    return found[1] if found else ""
+    return promised_sha256(httpx.URL(address).path)
 
 
 def _require_space(target: Path, needed: int) -> None:

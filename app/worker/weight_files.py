@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import threading
 import zipfile
 from pathlib import Path
@@ -20,6 +21,7 @@ BLOCK = 1 << 22
 HEADER_LIMIT = 64 << 20
 FOLDER = ("config.json", "model.safetensors")
 """What a folder of weights must hold."""
+_IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 _T = TypeVar("_T")
 
 
@@ -102,6 +104,12 @@ def _safetensors_complaint(path: Path) -> str:
 
 
 # What it hashes to
+
+
+def promised_sha256(name: str) -> str:
+    """The beginning of the SHA-256 that the name of a file states, as PyTorch names its weights; else empty."""
+    found = _IN_NAME.search(name)
+    return found[1] if found else ""
 
 
 def known_sha256(path: Path, data: Path) -> str:

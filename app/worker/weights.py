@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from app.errors import Unavailable
 from app.worker.parts import EngineInfo
 from app.worker.registry import TABLE, Entry
-from app.worker.weight_files import chosen, complaint, known_sha256, sha256_of
+from app.worker.weight_files import chosen, complaint, known_sha256, promised_sha256, sha256_of
 
 ROOT = Path(__file__).resolve().parents[2]
 HUB = "https://huggingface.co"
@@ -50,16 +50,23 @@ def find(entry: Entry, data: Path) -> Found | None:
 def found(data: Path, engine: str) -> Found | None:
     """The weights of the engine with this id and their SHA-256, which is computed where it is not known yet.
 
-    None where there are none or it needs none. Raises Unavailable where they cannot be read.
+    None where there are none or it needs none. Raises Unavailable where they cannot be read, or are not what
+    their name says.
     """
     entry = TABLE.get(engine)
     there = None if entry is None else find(entry, data)
     if there is None:
         return None
     try:
-        return Found(there.path, there.sha256 or sha256_of(there.path, data))
+        sha256 = there.sha256 or sha256_of(there.path, data)
     except OSError as exc:
         raise Unavailable(f"{there.path} cannot be read: {os.strerror(exc.errno or 0)}.") from exc
+    if not sha256.startswith(promised := promised_sha256(there.path.name)):
+        raise Unavailable(
+            f"{there.path} is damaged: its SHA-256 begins with {sha256[: len(promised)]}, not with {promised} as its "
+            "name says. Fetch it again."
+        )
+    return Found(there.path, sha256)
 
 
 def infos(data: Path, *, fake: bool = False) -> list[EngineInfo]:

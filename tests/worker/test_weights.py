@@ -143,6 +143,17 @@ def test_the_sha256_of_a_folder_is_that_of_its_tensors(tmp_path: Path) -> None:
     assert sha256_of(folder, tmp_path) == known_sha256(folder, tmp_path) == expected
 
 
+def test_weights_whose_name_states_another_sha256_do_not_serve(tmp_path: Path) -> None:
+    name = TABLE["deeplabv3"].files[0]
+    path = archive(tmp_path / "weights" / name)
+    with pytest.raises(Unavailable, match="not with 586e9e4e as its name says"):
+        weights.found(tmp_path, "deeplabv3")
+    path.rename(path.with_name("deeplabv3.pth"))
+    found = weights.found(tmp_path, "deeplabv3")
+    assert found is not None
+    assert found.sha256 == hashlib.sha256(found.path.read_bytes()).hexdigest()
+
+
 def test_weights_that_cannot_be_read_are_said_in_words(tmp_path: Path) -> None:
     folder = tmp_path / "weights" / "sam2"
     folder.mkdir(parents=True)

@@ -229,7 +229,7 @@ def load(engine: str, data: Path, *, weights: Found | None = None, fake: bool = 
     """
     entry = entry_of(engine, fake=fake)
     info = info_of(entry, data)
-    if not info.available:
+    if info.state == "no-package" or (weights is None and not info.available):
         # Known without importing anything, which takes a minute on some machines.
         raise Unavailable(f"{info.reason} {info.step}.")
     module, _, name = entry.target.partition(":")

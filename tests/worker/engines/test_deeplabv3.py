@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
     reason="the extra [deeplabv3] is not installed",
 )
 
-FILE = "deeplabv3_resnet101_coco-586e9e4e.pth"
+FILE = "deeplabv3.pth"
 
 
 @pytest.fixture(scope="module")
