@@ -19,8 +19,8 @@ from typing import Self
 
 from app.errors import Refused
 from app.formats.frames import ArrayPicture, FrameWriter, fitted
-from app.formats.images import is_image_kind, read_image
-from app.formats.sniff import HEAD, sniff
+from app.formats.images import read_image
+from app.formats.sniff import sniff
 from app.formats.video import Sampler, Summary
 from app.models import Sampling
 
@@ -316,8 +316,3 @@ def first_image(path: Path) -> tuple[str, bytes, int]:
         if not names:
             raise Refused("The zip archive holds no images (jpg, png, webp, bmp, tiff).")
         return names[0], archive.read(names[0]), len(names)
-
-
-def looks_like_image(data: bytes) -> bool:
-    """Whether these bytes begin like an image."""
-    return is_image_kind(data[:HEAD])

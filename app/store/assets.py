@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -30,12 +29,6 @@ OF_PROJECT = """
 select id, project_id, name, stem, kind, source, sampling, state, reason, width, height, frame_count,
     fps, duration, rotation, codec, skipped, revision, created_at, trashed_at
 from asset where project_id = $project_id and (trashed_at is not null) = $trashed
-order by created_at, id
-"""
-WITH_STATE = """
-select id, project_id, name, stem, kind, source, sampling, state, reason, width, height, frame_count,
-    fps, duration, rotation, codec, skipped, revision, created_at, trashed_at
-from asset where list_contains($states::varchar[], state)
 order by created_at, id
 """
 UPDATE = """
@@ -71,11 +64,6 @@ def get(cur: Cursor, id: str) -> Asset:
 
 def of_project(cur: Cursor, project_id: str, *, trashed: bool = False) -> list[Asset]:
     return CODEC.rows(cur.all(OF_PROJECT, project_id=project_id, trashed=trashed))
-
-
-def with_state(cur: Cursor, states: Sequence[str]) -> list[Asset]:
-    """Assets of every project in one of the states, trashed ones too."""
-    return CODEC.rows(cur.all(WITH_STATE, states=list(states)))
 
 
 def update(cur: Cursor, asset: Asset, expected_revision: int | None = None) -> Asset:

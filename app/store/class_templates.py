@@ -41,7 +41,6 @@ on conflict do nothing
 """
 REVISIONS = "select body from class_template_revision where class_template_id = $id order by revision"
 REVISION = "select body from class_template_revision where class_template_id = $id and revision = $revision"
-PROJECTS = "select count(*) from project where class_template_id = $id"
 
 
 def insert(cur: Cursor, template: ClassTemplate) -> ClassTemplate:
@@ -116,11 +115,6 @@ def highest_class_id(cur: Cursor, id: str) -> int:
 
 
 _body = msgspec.json.Decoder(_Body)
-
-
-def projects_using(cur: Cursor, id: str) -> int:
-    row = cur.one(PROJECTS, id=id)
-    return row[0] if row else 0
 
 
 def delete(cur: Cursor, id: str) -> ClassTemplate:

@@ -58,8 +58,6 @@ select frame_index, count(*) from region where asset_id = $asset_id group by fra
 """
 DELETE = "delete from frame where id = $id"
 DELETE_REGIONS = "delete from region where frame_id = $id"
-DELETE_OF_ASSET = "delete from frame where asset_id = $asset_id"
-DELETE_REGIONS_OF_ASSET = "delete from region where asset_id = $asset_id"
 
 
 def upsert_many(cur: Cursor, frames: Sequence[Frame]) -> None:
@@ -141,9 +139,3 @@ def delete(cur: Cursor, id: str) -> Frame:
     cur.run(DELETE_REGIONS, id=id)
     cur.run(DELETE, id=id)
     return frame
-
-
-def delete_of_asset(cur: Cursor, asset_id: str) -> None:
-    """Remove all frames of an asset and their regions."""
-    cur.run(DELETE_REGIONS_OF_ASSET, asset_id=asset_id)
-    cur.run(DELETE_OF_ASSET, asset_id=asset_id)

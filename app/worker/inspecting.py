@@ -13,10 +13,6 @@ from app.worker import protocol
 from app.worker.protocol import Gain, Inspect, Inspected, Repriced, WhatIf
 
 
-def bytes_of(crops: Sequence[Crop]) -> int:
-    return sum(int(crop.mask.nbytes) + 200 for crop in crops)
-
-
 def inspected(request: Inspect, crops: Sequence[Crop]) -> Inspected:
     """Who covers the pixel, the winner first, with the areas of their whole masks in px."""
     hits = layers_at(layers_of(request.regions, crops), request.x, request.y)

@@ -66,14 +66,6 @@ def histogram_channels(lab: Floats) -> Floats:
     return np.concatenate(parts, axis=2)
 
 
-def _shift(array: Floats, dx: int, dy: int) -> Floats:
-    """Content moved by (dx, dy), edge replicated; the first two axes are y, x."""
-    height, width = array.shape[:2]
-    rows = np.clip(np.arange(height) - dy, 0, height - 1)
-    columns = np.clip(np.arange(width) - dx, 0, width - 1)
-    return array[rows][:, columns]
-
-
 def boundary_channels(lab: Floats, histograms: Floats) -> Floats:
     """Per-pixel boundary evidence.
 
