@@ -119,6 +119,18 @@ export async function api(method, path, body, { revision, operation } = {}) {
   throw error;
 }
 /** Refresh a panel from its own hx-get address. */
+/** How far a job is, in a box with a `.bar` and the button that cancels. → whether it still runs. */
+export function showBar(box, job) {
+  const running = job.state === 'waiting' || job.state === 'running';
+  const pct = job.state === 'done' ? 100 : job.total ? (100 * job.done) / job.total : 0;
+  const bar = box.querySelector('.bar');
+  box.hidden = false;
+  box.querySelector('[data-do]').hidden = !running;
+  bar.setAttribute('aria-valuenow', String(Math.floor(pct)));
+  bar.firstElementChild.dataset.pct = String(pct);
+  return running;
+}
+
 export const refresh = (id) => {
   const node = document.getElementById(id);
   if (node) globalThis.htmx?.ajax('GET', node.getAttribute('hx-get'), { target: node, swap: node.getAttribute('hx-swap') || 'innerMorph' });

@@ -58,6 +58,12 @@ ON_STOPPED: dict[str, Callable[[db.Cursor, Job], None]] = {
     "track": track_results.on_stopped,
     "find": track_results.on_stopped,
 }
+TELL: dict[str, Callable[[Context, Job, list[dict[str, Any]]], None]] = {
+    "import_labels": import_results.tell,
+    "track": track_results.tell,
+    "find": track_results.tell,
+}
+"""What pages must hear of after COMMIT, beside the job itself."""
 
 
 class Collector:
@@ -157,10 +163,8 @@ def _collect_one(ctx: Context, job: Job) -> bool:
         )
         return True
     ctx.events.publish("job", row, row.project_id)
-    if row.kind in ("track", "find"):
-        track_results.tell(ctx, row, records)
-    if result is not None and row.kind == "import_labels" and row.state == "done":
-        import_results.tell(ctx, row)
+    if row.kind in TELL:
+        TELL[row.kind](ctx, row, records)
     if records or result is not None:
         ctx.events.publish("project", {"id": row.project_id}, row.project_id)
     return True

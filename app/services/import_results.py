@@ -76,10 +76,10 @@ def on_imported(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
     )
 
 
-def tell(ctx: Context, job: Job) -> None:
-    """Let every page know what an import that has ended may have changed: all frames, and the rule book."""
+def tell(ctx: Context, job: Job, records: list[dict[str, Any]]) -> None:
+    """Let every page know what an import that is done may have changed: all frames, and the rule book."""
     args = msgspec.json.decode(job.args)
-    if args["dry_run"]:
+    if job.state != "done" or args["dry_run"]:
         return
     ctx.events.publish(
         "regions", {"frame_id": None, "actor": args["actor"], "key": "", "job": job.id}, job.project_id

@@ -53,9 +53,13 @@ def on_stopped(cur: db.Cursor, job: Job) -> None:
 def tell(ctx: Context, job: Job, records: list[dict[str, Any]]) -> None:
     """Let every page know which frames changed; all of them where the job has ended, for undo may change."""
     frames = [frame_id(job.asset_id or "", r["index"]) for r in records if r["type"] == "frame"]
-    if job.finished_at is not None or len(frames) > TOLD_FRAMES:
+    if job.finished_at is not None:
         news = {"frame_id": None, "actor": args_of(job.args).actor, "key": "", "job": job.id}
         ctx.events.publish("regions", news, job.project_id)
+        return
+    if len(frames) > TOLD_FRAMES:
+        # Without the job: its edit can be taken back once it is recorded, at the end.
+        ctx.events.publish("regions", {"frame_id": None, "actor": "", "key": ""}, job.project_id)
         return
     for frame in frames:
         ctx.events.publish("regions", {"frame_id": frame, "actor": "", "key": ""}, job.project_id)

@@ -314,12 +314,8 @@ class Answers:
         if isinstance(request, protocol.Predict):
             exemplars = [(*one.box, one.positive) for one in request.exemplars]
             kept = self._proposals.get(request.previous) if request.previous else None
-            same = kept is not None and kept.engine == request.engine
-            if (
-                kept is not None
-                and same
-                and (kept.frame, kept.shape) == (request.frame.hash, request.frame.shape)
-            ):
+            asked = (request.engine, request.frame.hash, request.frame.shape)
+            if kept is not None and (kept.engine, kept.frame, kept.shape) == asked:
                 previous = Candidate(kept.mask(), 0.0, kept.memory)
         self._require(request.engine, prompt, bool(exemplars))
         ask = Ask(

@@ -2,7 +2,7 @@
  * The dialog that lets an engine label a video: by its own classes, which are mapped, or by words, whose instances are
  * tracked. Its engine, the frames, the classes, the progress of the jobs.
  */
-import { api, ask, count, make, newId, problem, register, seconds, t } from '../app.js';
+import { api, ask, count, make, newId, problem, register, seconds, showBar, t } from '../app.js';
 import { textRows } from './find_texts.js';
 
 const byId = (id) => document.getElementById(id);
@@ -126,14 +126,7 @@ async function showJob() {
     await showJob();
     return;
   }
-  const running = found.state === 'waiting' || found.state === 'running';
-  const box = byId('al-progress');
-  box.hidden = false;
-  box.querySelector('[data-do]').hidden = !running;
-  const bar = box.querySelector('.bar');
-  const pct = found.state === 'done' ? 100 : found.total ? (100 * found.done) / found.total : 0;
-  bar.setAttribute('aria-valuenow', String(Math.floor(pct)));
-  bar.firstElementChild.dataset.pct = String(pct);
+  const running = showBar(byId('al-progress'), found);
   const left = found.eta_s === null ? '' : ` · ${seconds(found.eta_s)}`;
   byId('al-state').textContent = {
     waiting: () => t(stage === 'regions' ? 'al_regions_waiting' : 'al_waiting'),

@@ -1,5 +1,5 @@
 /** The dialog that exports: the options that the chosen format heeds, the job's progress, its files and notes. */
-import { api, ask, bytes, count, icon, make, newId, register, seconds, t } from '../app.js';
+import { api, ask, bytes, count, icon, make, newId, register, seconds, showBar, t } from '../app.js';
 
 const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId('workspace-data').textContent);
@@ -57,14 +57,7 @@ async function showExport() {
   if (!job) return;
   const found = await api('GET', `/jobs/${job}`).catch(() => null);
   if (!found) return;
-  const running = found.state === 'waiting' || found.state === 'running';
-  const box = byId('export-progress');
-  box.hidden = false;
-  box.querySelector('[data-do]').hidden = !running;
-  const bar = box.querySelector('.bar');
-  const pct = found.state === 'done' ? 100 : found.total ? (100 * found.done) / found.total : 0;
-  bar.setAttribute('aria-valuenow', String(Math.floor(pct)));
-  bar.firstElementChild.dataset.pct = String(pct);
+  const running = showBar(byId('export-progress'), found);
   byId('export-state').textContent = {
     waiting: t('export_waiting'),
     running: t('export_running', { done: count(found.done), total: count(found.total), left: found.eta_s === null ? '' : seconds(found.eta_s) }),

@@ -146,8 +146,9 @@ class OutOfMemory(MemoryError):
     """The device of the engine has too little free memory."""
 
 
-class Engine(Protocol):
-    """One model. Methods beyond those that `can` of its entry in the table promises are never called.
+class Engine:
+    """One model; the base of all. An engine has the methods that `can` of its entry in the table promises, and
+    only those are called.
 
     Any method may raise OutOfMemory; the worker then calls `shrink`, unloads other engines, and tries again.
     """
@@ -163,62 +164,58 @@ class Engine(Protocol):
     """The first 16 hex digits of the weights' SHA-256; the version of the algorithm where it has no weights."""
     device: str
     """cpu, cuda …"""
-    tiers: ClassVar[Mapping[Purpose, tuple[str, ...]]] | Mapping[Purpose, tuple[str, ...]]
+    tiers: ClassVar[Mapping[Purpose, tuple[str, ...]]] = {}
     """Purpose → the kinds of preparation that serve it; the first is the one to make."""
+    classes: Sequence[str] = ()
+    """The engine's own classes; the index is the value in `label`'s map."""
 
     def nbytes(self) -> int:
         """Memory of the model on its device, without what was prepared."""
-        ...
+        raise NotImplementedError
 
     def prepare(self, image: Any, tier: str) -> Prepared:
         """`image`: (H, W, 3) uint8 RGB."""
-        ...
+        raise NotImplementedError
 
     def segment(self, prepared: Any, ask: Ask) -> Answer:
         """`prepared`: for the purpose `text` where `ask.whole_frame`, else `segment`."""
-        ...
+        raise NotImplementedError
 
     def render(self, prepared: Any, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Any]:
         """One app.algo.render.Crop per prompt. `prepared`: for the purpose `render`."""
-        ...
+        raise NotImplementedError
 
     def window(self, prepared: Any, box: tuple[int, int, int, int], shape: tuple[int, int]) -> Any:
         """What `render` needs to draw the part (x0, y0, x1, y1) of a frame at `shape` (h, w).
 
         None where the engine can only draw whole frames.
         """
-        ...
+        return None
 
     def track(self, plan: Plan) -> Walk:
         """Follow the objects of the plan's anchors. Every object that has its anchor is reported on every
         frame; an anchor's own mask is reported on its own frame."""
-        ...
+        raise NotImplementedError
 
     def find(self, plan: Plan, texts: Sequence[tuple[str, int]], every: int, threshold: float) -> Walk:
         """Look for every (text, class id) on each `every`-th frame and track what is found between; anchors of
         the plan are objects known before, new ones are numbered after them."""
-        ...
+        raise NotImplementedError
 
     def label(self, image: Any) -> Any:
         """(H, W) uint8: the engine's own class of every pixel."""
-        ...
+        raise NotImplementedError
 
     def matte(self, plan: Plan) -> Alphas:
         """The alpha of the only object of the plan's anchors, on every frame."""
-        ...
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """The engine's own classes; the index is the value in `label`'s map."""
-        ...
+        raise NotImplementedError
 
     def shrink(self) -> bool:
         """Work in smaller batches from now on; False where that is not possible."""
-        ...
+        return False
 
     def close(self) -> None:
         """Let go of everything, so that the memory is free when the last reference goes."""
-        ...
 
 
 def load(engine: str, data: Path, *, weights: Found | None = None, fake: bool = False) -> Engine:

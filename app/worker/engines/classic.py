@@ -12,7 +12,7 @@ import numpy as np
 from app.algo import classic
 from app.algo.compete import VERSION, PreparedFrame, RegionSeeds, prepare_compete
 from app.algo.render import Crop, competing
-from app.worker.engines import Alphas, Answer, Ask, Candidate, Plan, Prompt, Walk
+from app.worker.engines import Answer, Ask, Candidate, Engine, Prompt
 from app.worker.weights import Found
 
 
@@ -27,14 +27,13 @@ class Smooth:
         return self.frame.smooth.nbytes
 
 
-class Classic:
+class Classic(Engine):
     reads_frames = True
     competes = True
     prepare_s = 30.0
     weights = VERSION
     device = "cpu"
     tiers = {"segment": ("segment",), "render": ("render",)}
-    classes: Sequence[str] = ()
 
     def __init__(self, data: Path, weights: Found | None = None) -> None:
         pass
@@ -64,24 +63,6 @@ class Classic:
         if part.shape[:2] != shape:
             part = cv2.resize(part, shape[::-1], interpolation=cv2.INTER_AREA)
         return Smooth(PreparedFrame(np.ascontiguousarray(part)))
-
-    def track(self, plan: Plan) -> Walk:
-        raise NotImplementedError
-
-    def find(self, plan: Plan, texts: Sequence[tuple[str, int]], every: int, threshold: float) -> Walk:
-        raise NotImplementedError
-
-    def label(self, image: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
-    def matte(self, plan: Plan) -> Alphas:
-        raise NotImplementedError
-
-    def shrink(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        pass
 
 
 def _claimed(others: Sequence[Prompt]) -> np.ndarray | None:

@@ -24,7 +24,7 @@ from torchvision.models.segmentation.deeplabv3 import ASPP
 from torchvision.transforms.functional import InterpolationMode, normalize, resize
 
 from app.errors import Unavailable
-from app.worker.engines import Answer, Ask, Plan, Prompt, Purpose, Walk, checkpoints, devices
+from app.worker.engines import Engine, Purpose, checkpoints, devices
 from app.worker.label_classes import VOC
 from app.worker.weights import Found, sha256_of
 
@@ -69,7 +69,7 @@ def build(architecture: Architecture) -> nn.Module:
     return Network(IntermediateLayerGetter(backbone, {"layer4": "out"}), classifier)
 
 
-class DeepLabV3:
+class DeepLabV3(Engine):
     reads_frames = False
     competes = False
     tiers: ClassVar[Mapping[Purpose, tuple[str, ...]]] = {}
@@ -109,24 +109,6 @@ class DeepLabV3:
             colours = normalize(small.float() / 255, list(MEAN), list(SPREAD))
             scores = self._model(colours[None])["out"]
             return _best(scores.float(), image.shape[:2]).cpu().numpy()
-
-    def prepare(self, image: Any, tier: str) -> Any:
-        raise NotImplementedError
-
-    def segment(self, prepared: Any, ask: Ask) -> Answer:
-        raise NotImplementedError
-
-    def render(self, prepared: Any, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Any]:
-        raise NotImplementedError
-
-    def window(self, prepared: Any, box: tuple[int, int, int, int], shape: tuple[int, int]) -> None:
-        raise NotImplementedError
-
-    def track(self, plan: Plan) -> Walk:
-        raise NotImplementedError
-
-    def find(self, plan: Plan, texts: Sequence[tuple[str, int]], every: int, threshold: float) -> Walk:
-        raise NotImplementedError
 
     def shrink(self) -> bool:
         """It labels one frame at a time already."""

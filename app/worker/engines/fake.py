@@ -24,7 +24,7 @@ import numpy as np
 
 from app.algo.render import Crop
 from app.errors import Unavailable
-from app.worker.engines import Alphas, Answer, Ask, Candidate, Plan, Prompt, Seen, Walk
+from app.worker.engines import Alphas, Answer, Ask, Candidate, Engine, Plan, Prompt, Seen, Walk
 from app.worker.weights import Found
 
 DEFAULT_RADIUS = 12.0
@@ -35,7 +35,7 @@ class Features:
     nbytes: int = 1 << 20
 
 
-class Fake:
+class Fake(Engine):
     reads_frames = False
     competes = True
     prepare_s = 1.0
@@ -71,9 +71,6 @@ class Fake:
 
     def render(self, prepared: Features, shape: tuple[int, int], prompts: Sequence[Prompt]) -> list[Crop]:
         return [Crop(self._mask(shape, prompt)) for prompt in prompts]
-
-    def window(self, prepared: Features, box: tuple[int, int, int, int], shape: tuple[int, int]) -> None:
-        return None
 
     def track(self, plan: Plan) -> Walk:
         """Every object stands still, as its anchor shows it; one that is empty there is not seen."""
@@ -118,12 +115,6 @@ class Fake:
             mask = min(behind, key=lambda a: abs(position - a.position)).mask
             inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
             yield position, (mask.astype(np.float32) + inside) / 2
-
-    def shrink(self) -> bool:
-        return False
-
-    def close(self) -> None:
-        pass
 
     def _instances(self, ask: Ask) -> Answer:
         """The inside of each positive exemplar; for the text `pair` the left and the right third."""

@@ -18,7 +18,7 @@ import numpy as np
 
 from app.algo.render import Crop
 from app.errors import Unavailable
-from app.worker.engines import Answer, Ask, Plan, Prompt, Purpose, Walk, devices
+from app.worker.engines import Answer, Ask, Engine, Plan, Prompt, Purpose, Walk, devices
 from app.worker.engines.prompting import cropped
 from app.worker.engines.sam2 import checkpoint, tracking
 from app.worker.engines.sam2.features import Encoder, Features
@@ -29,7 +29,7 @@ BATCH = 16
 """Prompts that are drawn together at first."""
 
 
-class Sam2:
+class Sam2(Engine):
     reads_frames = True
     competes = False
     tiers: ClassVar[Mapping[Purpose, tuple[str, ...]]] = {
@@ -37,7 +37,6 @@ class Sam2:
         "render": ("clicks",),
         "track": ("clicks",),
     }
-    classes: Sequence[str] = ()
 
     def __init__(self, data: Path, weights: Found | None = None) -> None:
         """Raises Unavailable where there are no weights or not those of this model, OutOfMemory."""
@@ -78,17 +77,8 @@ class Sam2:
         with self.calling():
             return [cropped(mask) for mask in self._segmenter.masks(prepared, prompts, self._batch)]
 
-    def window(self, prepared: Features, box: tuple[int, int, int, int], shape: tuple[int, int]) -> None:
-        return None
-
     def track(self, plan: Plan) -> Walk:
         return tracking.track(self, plan)
-
-    def find(self, plan: Plan, texts: Sequence[tuple[str, int]], every: int, threshold: float) -> Walk:
-        raise NotImplementedError
-
-    def label(self, image: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
 
     def shrink(self) -> bool:
         """Halve the number of prompts drawn together; False where it is one."""

@@ -15,7 +15,7 @@ import torch
 
 from app.algo.render import Crop
 from app.errors import Unavailable
-from app.worker.engines import Answer, Ask, Candidate, Plan, Prompt, Purpose, Walk, devices
+from app.worker.engines import Answer, Ask, Candidate, Engine, Plan, Prompt, Purpose, Walk, devices
 from app.worker.engines.prompting import cropped
 from app.worker.engines.sam3 import checkpoint, cpu
 from app.worker.engines.sam3.build import build
@@ -30,7 +30,7 @@ CONFIDENCE = 0.5
 """The least score of an instance, as in the package."""
 
 
-class Sam3:
+class Sam3(Engine):
     reads_frames = True
     competes = False
     tiers: ClassVar[Mapping[Purpose, tuple[str, ...]]] = {
@@ -39,7 +39,6 @@ class Sam3:
         "track": ("clicks", "text"),
         "text": ("text",),
     }
-    classes: Sequence[str] = ()
 
     def __init__(self, data: Path, weights: Found | None = None) -> None:
         """Raises Unavailable where there are no weights or not those of this model, OutOfMemory."""
@@ -110,9 +109,6 @@ class Sam3:
                     masks[index] = np.any([masks[index], *(one.mask for one in found)], axis=0)
         return [cropped(mask) for mask in masks]
 
-    def window(self, prepared: Features, box: tuple[int, int, int, int], shape: tuple[int, int]) -> None:
-        return None
-
     def track(self, plan: Plan) -> Walk:
         from app.worker.engines.sam3 import tracking
 
@@ -122,9 +118,6 @@ class Sam3:
         from app.worker.engines.sam3 import finding
 
         return finding.find(self, plan, texts, every, threshold)
-
-    def label(self, image: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
 
     def shrink(self) -> bool:
         """Halve the number of prompts drawn together; False where it is one."""
