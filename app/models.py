@@ -22,7 +22,7 @@ Coordinate = Annotated[float, Meta(ge=-1_000_000, le=1_000_000)]
 ProjectStatus = Literal["pending", "wip", "complete"]
 FrameState = Literal["todo", "done", "approved"]
 AssetState = Literal["waiting", "extracting", "ready", "partial", "failed", "cancelled"]
-JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
+JobState = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]
 JobKind = Literal[
     "extract", "export", "probe", "import_bundle", "import_labels", "what_if", "track", "find", "auto_label"
 ]
@@ -228,6 +228,14 @@ class Region(Struct, kw_only=True):
     attributes: dict[
         Annotated[str, Meta(min_length=1, max_length=60)], Annotated[str, Meta(max_length=500)]
     ] = field(default_factory=dict)
+    score: float | None = None
+    """How sure the tracker was, 0..1; None where no tracker made the region."""
+    agreement: float | None = None
+    """IoU of the walks forward and backward between two anchors, 0..1; None where there was one walk."""
+
+
+Run = tuple[int, int]
+"""Frames that lie side by side: (index of the first, how many)."""
 
 
 class Track(Struct, kw_only=True):
@@ -237,6 +245,8 @@ class Track(Struct, kw_only=True):
     name: str
     revision: int = 1
     created_at: float = 0.0
+    lost: dict[Id, list[Run]] = field(default_factory=dict)
+    """By asset, the frames where the object was looked for and not seen, ascending. A region there says more."""
 
 
 def as_raw(row: Struct | None) -> msgspec.Raw:

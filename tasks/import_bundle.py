@@ -317,6 +317,7 @@ def _track(line: bundle.TrackLine, project_id: str, ids: NewIds) -> Track:
         class_id=line.class_id,
         name=line.name,
         created_at=line.created_at,
+        lost={ids.of(asset): runs for asset, runs in line.lost.items()},
     )
 
 
@@ -341,4 +342,6 @@ def _region(line: bundle.RegionLine, ids: NewIds) -> Region:
         created_at=line.created_at,
         updated_at=line.created_at,
         attributes=line.attributes,
+        score=line.score,
+        agreement=line.agreement,
     )

@@ -46,6 +46,7 @@ Side = Annotated[int, Meta(ge=1, le=65535)]
 Time = Annotated[float, Meta(ge=0, le=1e11)]
 Count = Annotated[int, Meta(ge=0, le=10_000_000)]
 Seconds = Annotated[float, Meta(ge=-1e9, le=1e9)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
 
 
 class _Base(Struct, kw_only=True, tag_field="type", omit_defaults=True, forbid_unknown_fields=True):
@@ -112,6 +113,8 @@ class TrackLine(_Base, tag="track"):
     class_id: int
     name: Annotated[str, Meta(max_length=200)] = ""
     created_at: Time = 0.0
+    lost: dict[Id, list[tuple[Count, Count]]] = field(default_factory=dict)
+    """By asset, runs (first frame, how many) where the object was looked for and not seen."""
 
 
 class FrameLine(_Base, tag="frame", kw_only=True):
@@ -150,6 +153,8 @@ class RegionLine(_Base, tag="region"):
     attributes: dict[
         Annotated[str, Meta(min_length=1, max_length=60)], Annotated[str, Meta(max_length=500)]
     ] = field(default_factory=dict)
+    score: Fraction | None = None
+    agreement: Fraction | None = None
 
 
 Line = Header | AssetLine | TrackLine | FrameLine | RegionLine

@@ -155,11 +155,21 @@ def change(
         if accepted is not None:
             after.geometry, after.certificate = accepted.geometry, accepted.certificate
             after.area, after.anchor = accepted.area, True
+            after.score = after.agreement = None
+        if patch.anchor is not None:
+            after.anchor = patch.anchor
         after.class_id, after.attributes = class_id, known
         after = db.regions.update(cur, after, region.revision)
         return after, [_change(before, after)], _class_name(cur, asset, after.class_id)
 
-    kind = "change-attributes" if patch.class_id is None else "change-class"
+    kind = (
+        "change-attributes"
+        if patch.anchor is None
+        else "confirm-region"
+        if patch.anchor
+        else "release-region"
+    )
+    kind = kind if patch.class_id is None else "change-class"
     kind = "change-region" if patch.geometry is not None else kind
     return _commit(ctx, frame_id, kind, actor, op_id, write)
 

@@ -46,6 +46,15 @@ class Recorder:
         stored = db.tracks.insert(self._cur, track)
         self._keep([Change(table="track", id=track.id, before=as_raw(None), after=as_raw(stored))])
 
+    def update_track(self, before: Track, after: Track) -> None:
+        """`after` replaces `before`, which is the stored row."""
+        stored = db.tracks.update(self._cur, after)
+        self._keep([Change(table="track", id=after.id, before=as_raw(before), after=as_raw(stored))])
+
+    def delete_track(self, track: Track) -> None:
+        db.tracks.delete(self._cur, track.id)
+        self._keep([Change(table="track", id=track.id, before=as_raw(track), after=as_raw(None))])
+
     def _keep(self, changes: list[Change]) -> None:
         self.count = db.bulk.add(self._cur, self._edit_id, self.count, changes)
 
@@ -73,11 +82,8 @@ def _pairs(
 
 
 def _apply_tracks(cur: db.Cursor, pairs: list[tuple[Track | None, Track | None]]) -> None:
-    """Tracks are only ever added by such edits."""
     for old, new in pairs:
-        if new is not None:
-            db.tracks.insert(cur, replace(new, revision=new.revision + 2))
-        elif old is not None:
+        if old is not None:
             now = db.tracks.find(cur, old.id)
             if now is None or replace(now, revision=0) != replace(old, revision=0):
                 raise Conflict(
@@ -85,6 +91,11 @@ def _apply_tracks(cur: db.Cursor, pairs: list[tuple[Track | None, Track | None]]
                     table="track",
                     id=old.id,
                 )
+        if old is not None and new is not None:
+            db.tracks.update(cur, new)
+        elif new is not None:
+            db.tracks.insert(cur, replace(new, revision=new.revision + 2))
+        elif old is not None:
             db.tracks.delete(cur, old.id)
 
 

@@ -49,6 +49,8 @@ def region_view(region: Region, order: int) -> RegionView:
         revision=region.revision,
         order=order,
         attributes=region.attributes,
+        score=region.score,
+        agreement=region.agreement,
     )
 
 

@@ -65,6 +65,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "track-objects": ("Took the track of {label} back.", "Tracked {label} again."),
     "find-objects": ("Took back what was found: {label}.", "Found {label} again."),
     "change-project": ("Took the change of the project back.", "Changed the project again."),
+    "confirm-region": ("The region {label} is no anchor any more.", "The region {label} is an anchor again."),
+    "release-region": ("The region {label} is an anchor again.", "The region {label} is no anchor any more."),
     "change-attributes": ("Gave the region {label} its earlier attributes.", "Changed the attributes again."),
     "change-class-template": (
         "Took the change of the class template back.",

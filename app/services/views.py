@@ -43,6 +43,8 @@ class RegionView(Struct, kw_only=True):
     order: int
     """Position in painting order on its frame, 0 first."""
     attributes: dict[str, str] = field(default_factory=dict)
+    score: float | None = None
+    agreement: float | None = None
 
 
 class FrameView(Struct, kw_only=True):
@@ -125,13 +127,17 @@ class NewRegion(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class RegionPatch(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What is None stays. `attributes` changes those that it names; an empty value takes one out."""
+    """What is None stays. `attributes` changes those that it names; an empty value takes one out.
+
+    `anchor`: whether a person confirmed the region; new points make it one. Trackers keep off anchors.
+    """
 
     class_id: int | None = None
     attributes: dict[str, str] | None = None
     geometry: Geometry | None = None
     proposal: str | None = None
     engine: str | None = None
+    anchor: bool | None = None
 
 
 class Probe(Struct, kw_only=True):

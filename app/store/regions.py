@@ -19,68 +19,72 @@ BATCH = 5000
 INSERT = """
 insert into region (id, frame_id, asset_id, frame_index, class_id, geometry, track_id, anchor, certificate,
     certified, area, author, revision, created_at, updated_at,
-    attributes)
+    attributes, score, agreement)
 values ($id, $frame_id, left($frame_id, 24), substr($frame_id, 26)::integer, $class_id, $geometry, $track_id,
-    $anchor, $certificate, $certified, $area, $author, $revision, $created_at, $updated_at, $attributes)
+    $anchor, $certificate, $certified, $area, $author, $revision, $created_at, $updated_at, $attributes,
+    $score, $agreement)
 """
 INSERT_MANY = """
 insert into region (id, frame_id, asset_id, frame_index, class_id, geometry, track_id, anchor, certificate,
     certified, area, author, revision, created_at, updated_at,
-    attributes)
+    attributes, score, agreement)
 select id, frame_id, left(frame_id, 24), substr(frame_id, 26)::integer, class_id, geometry, track_id, anchor,
-    certificate, certified, area, author, revision, created_at, updated_at, attributes
+    certificate, certified, area, author, revision, created_at, updated_at, attributes, score, agreement
 from (select unnest($id::varchar[]) as id, unnest($frame_id::varchar[]) as frame_id,
         unnest($class_id::integer[]) as class_id, unnest($geometry::varchar[]) as geometry,
         unnest($track_id::varchar[]) as track_id, unnest($anchor::boolean[]) as anchor,
         unnest($certificate::varchar[]) as certificate, unnest($certified::boolean[]) as certified,
         unnest($area::bigint[]) as area, unnest($author::varchar[]) as author,
         unnest($revision::integer[]) as revision, unnest($created_at::double[]) as created_at,
-        unnest($updated_at::double[]) as updated_at, unnest($attributes::varchar[]) as attributes)
+        unnest($updated_at::double[]) as updated_at, unnest($attributes::varchar[]) as attributes,
+        unnest($score::double[]) as score, unnest($agreement::double[]) as agreement)
 """
 GET = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
-    updated_at, attributes
+    updated_at, attributes, score, agreement
 from region where id = $id
 """
 OF_FRAME = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
-    updated_at, attributes
+    updated_at, attributes, score, agreement
 from region where frame_id = $frame_id
 order by created_at, id
 """
 OF_FRAMES = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
-    updated_at, attributes
+    updated_at, attributes, score, agreement
 from region where frame_id in (select unnest($frame_ids::varchar[]))
 order by asset_id, frame_index, created_at, id
 """
 OF_ASSET = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
-    updated_at, attributes
+    updated_at, attributes, score, agreement
 from region where asset_id = $asset_id and frame_index >= $start and frame_index < $stop
 order by frame_index, created_at, id
 """
 UPDATE = """
 update region set class_id = $class_id, geometry = $geometry, track_id = $track_id, anchor = $anchor,
     certificate = $certificate, certified = $certified, area = $area, author = $author, attributes = $attributes,
-    updated_at = $updated_at, revision = revision + 1
+    score = $score, agreement = $agreement, updated_at = $updated_at, revision = revision + 1
 where id = $id and ($expected::integer is null or revision = $expected)
 returning revision
 """
 FIND_MANY = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
-    updated_at, attributes
+    updated_at, attributes, score, agreement
 from region where id in (select unnest($ids::varchar[]))
 """
 UPDATE_MANY = """
 update region set class_id = new.class_id, geometry = new.geometry, track_id = new.track_id,
     anchor = new.anchor, certificate = new.certificate, certified = new.certified, area = new.area,
-    author = new.author, attributes = new.attributes, updated_at = new.updated_at, revision = new.revision
+    author = new.author, attributes = new.attributes, score = new.score, agreement = new.agreement,
+    updated_at = new.updated_at, revision = new.revision
 from (select unnest($id::varchar[]) as id, unnest($class_id::integer[]) as class_id,
         unnest($geometry::varchar[]) as geometry, unnest($track_id::varchar[]) as track_id,
         unnest($anchor::boolean[]) as anchor, unnest($certificate::varchar[]) as certificate,
         unnest($certified::boolean[]) as certified, unnest($area::bigint[]) as area,
         unnest($author::varchar[]) as author, unnest($attributes::varchar[]) as attributes,
+        unnest($score::double[]) as score, unnest($agreement::double[]) as agreement,
         unnest($updated_at::double[]) as updated_at, unnest($revision::integer[]) as revision) as new
 where region.id = new.id
 """
@@ -88,7 +92,7 @@ DELETE = "delete from region where id = $id"
 DELETE_MANY = "delete from region where id in (select unnest($ids::varchar[]))"
 OF_CLASS = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
-    updated_at, attributes
+    updated_at, attributes, score, agreement
 from region
 where class_id = $class_id and id > $after and asset_id in (
     select asset.id from asset join project on project.id = asset.project_id
@@ -97,7 +101,7 @@ order by id limit $limit
 """
 ANCHORS = """
 select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
-    updated_at, attributes
+    updated_at, attributes, score, agreement
 from region
 where asset_id = $asset_id and frame_index >= $start and frame_index <= $stop and anchor
   and track_id in (select unnest($track_ids::varchar[]))

@@ -11,15 +11,15 @@ from app.errors import NotFound
 from app.models import Track
 from app.store.cursor import Codec, Cursor, changed_meanwhile
 
-CODEC = Codec(Track)
+CODEC = Codec(Track, "lost")
 
 INSERT = """
-insert into track (id, project_id, class_id, name, revision, created_at)
-values ($id, $project_id, $class_id, $name, $revision, $created_at)
+insert into track (id, project_id, class_id, name, revision, created_at, lost)
+values ($id, $project_id, $class_id, $name, $revision, $created_at, $lost)
 """
-GET = "select id, project_id, class_id, name, revision, created_at from track where id = $id"
+GET = "select id, project_id, class_id, name, revision, created_at, lost from track where id = $id"
 OF_PROJECT = """
-select id, project_id, class_id, name, revision, created_at
+select id, project_id, class_id, name, revision, created_at, lost
 from track where project_id = $project_id order by created_at, id
 """
 EXTENTS = """
@@ -31,13 +31,13 @@ group by all order by min(track.created_at), track.id, region.asset_id
 """
 COUNT_OF_CLASS = "select count(*) from track where project_id = $project_id and class_id = $class_id"
 OF_CLASS = """
-select track.id, track.project_id, track.class_id, track.name, track.revision, track.created_at
+select track.id, track.project_id, track.class_id, track.name, track.revision, track.created_at, track.lost
 from track join project on project.id = track.project_id
 where track.class_id = $class_id and project.class_template_id = $class_template_id
 order by track.created_at, track.id
 """
 UPDATE = """
-update track set class_id = $class_id, name = $name, revision = revision + 1
+update track set class_id = $class_id, name = $name, lost = $lost, revision = revision + 1
 where id = $id and ($expected::integer is null or revision = $expected)
 returning revision
 """

@@ -108,7 +108,7 @@ __all__ = [
     "Working",
 ]
 
-VERSION = 2
+VERSION = 3
 MAX_MESSAGE = 64 << 20
 """Bytes; a longer message is a fault of the peer."""
 

@@ -117,6 +117,8 @@ class TrackedObject(Struct, kw_only=True):
     geometry: Geometry | None = None
     certificate: Certificate | None = None
     area: int = 0
+    agreement: float | None = None
+    """IoU of two walks that were fused, where there were two."""
 
 
 class Tracked(Message):

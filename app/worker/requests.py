@@ -104,6 +104,11 @@ class Track(Message):
     stop: int
     engine: str
     target: Annotated[float, Meta(ge=0.5, le=1.0)] = 0.95
+    keep: str = ""
+    """A folder in the data folder where masks between two anchors of their object are left for a walk back."""
+    fuse: str = ""
+    """The folder where a walk the other way left its masks: those found now are fused with them. Only objects
+    are reported that lie between two of their anchors."""
 
 
 class AddAnchor(Message):
