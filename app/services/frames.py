@@ -61,7 +61,7 @@ def page(ctx: Context, asset_id: str, start: int, limit: int) -> FramePage:
     def query(cur: db.Cursor) -> FramePage:
         asset = db.assets.get(cur, asset_id)
         rows = db.frames.page(cur, asset_id, start, limit)
-        counts = db.frames.with_regions(cur, asset_id)
+        counts = db.frames.with_regions(cur, asset_id, start, start + limit)
         cells = [
             FrameCell(
                 id=f.id,
@@ -88,20 +88,10 @@ def timeline(ctx: Context, asset_id: str) -> Timeline:
             fps=asset.fps,
             duration=asset.duration,
             states=list(db.frames.states(cur, asset_id)),
-            regions=_runs(sorted(db.frames.with_regions(cur, asset_id))),
+            regions=db.frames.region_runs(cur, asset_id),
         )
 
     return ctx.store.read(query)
-
-
-def _runs(indices: list[int]) -> list[tuple[int, int]]:
-    runs: list[tuple[int, int]] = []
-    for index in indices:
-        if runs and runs[-1][0] + runs[-1][1] == index:
-            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
-        else:
-            runs.append((index, 1))
-    return runs
 
 
 def set_state(

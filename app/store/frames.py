@@ -11,6 +11,7 @@ from app.models import Frame, frame_id
 from app.store.cursor import Codec, Cursor, changed_meanwhile
 
 CODEC = Codec(Frame)
+MAX_INDEX = (1 << 31) - 1
 
 UPSERT_MANY = """
 insert into frame (id, asset_id, index, source_index, pts, width, height, hash, file, thumb, state, revision,
@@ -54,7 +55,15 @@ from (select index, state, index - row_number() over (partition by state order b
 group by state, run order by 1
 """
 WITH_REGIONS = """
-select frame_index, count(*) from region where asset_id = $asset_id group by frame_index order by frame_index
+select frame_index, count(*) from region
+where asset_id = $asset_id and frame_index >= $start and frame_index < $stop
+group by frame_index order by frame_index
+"""
+RUNS_WITH_REGIONS = """
+select min(frame_index), count(*)
+from (select frame_index, frame_index - row_number() over (order by frame_index) as run
+      from (select distinct frame_index from region where asset_id = $asset_id))
+group by run order by 1
 """
 DELETE = "delete from frame where id = $id"
 DELETE_REGIONS = "delete from region where frame_id = $id"
@@ -128,9 +137,17 @@ def states(cur: Cursor, asset_id: str) -> list[tuple[int, int, str]]:
     return [(start, length, state) for start, length, state in cur.all(STATES, asset_id=asset_id)]
 
 
-def with_regions(cur: Cursor, asset_id: str) -> dict[int, int]:
-    """How many regions each frame has, by index; frames without regions are absent. Ascending."""
-    return dict(cur.all(WITH_REGIONS, asset_id=asset_id))  # pyright: ignore[reportArgumentType]
+def with_regions(cur: Cursor, asset_id: str, start: int = 0, stop: int = MAX_INDEX) -> dict[int, int]:
+    """How many regions each frame with start ≤ index < stop has, by index; frames without regions are absent.
+
+    Ascending.
+    """
+    return dict(cur.all(WITH_REGIONS, asset_id=asset_id, start=start, stop=stop))  # pyright: ignore[reportArgumentType]
+
+
+def region_runs(cur: Cursor, asset_id: str) -> list[tuple[int, int]]:
+    """The frames with regions as runs of (start index, length), ascending."""
+    return [(start, length) for start, length in cur.all(RUNS_WITH_REGIONS, asset_id=asset_id)]
 
 
 def delete(cur: Cursor, id: str) -> Frame:

@@ -162,7 +162,7 @@ def test_states_and_regions_of_frames_come_as_runs_and_counts(store: Store) -> N
     def mark(cur: db.Cursor) -> None:
         for index, state in ((2, "done"), (3, "done"), (5, "approved")):
             db.frames.set_state(cur, frames[index].id, state)
-        db.regions.insert_many(cur, [rows.region(frames[i].id) for i in (4, 4, 6)])
+        db.regions.insert_many(cur, [rows.region(frames[i].id) for i in (3, 4, 4, 6)])
 
     store.write(mark)
     assert store.read(lambda cur: db.frames.states(cur, asset.id)) == [
@@ -172,7 +172,9 @@ def test_states_and_regions_of_frames_come_as_runs_and_counts(store: Store) -> N
         (5, 1, "approved"),
         (6, 2, "todo"),
     ]
-    assert store.read(lambda cur: db.frames.with_regions(cur, asset.id)) == {4: 2, 6: 1}
+    assert store.read(lambda cur: db.frames.with_regions(cur, asset.id)) == {3: 1, 4: 2, 6: 1}
+    assert store.read(lambda cur: db.frames.with_regions(cur, asset.id, 4, 6)) == {4: 2}
+    assert store.read(lambda cur: db.frames.region_runs(cur, asset.id)) == [(3, 2), (6, 1)]
     assert [f.index for f in store.read(lambda cur: db.frames.page(cur, asset.id, 5, 2))] == [5, 6]
     found = store.read(lambda cur: list(db.regions.of_asset(cur, asset.id, 4, 2)))
     assert [region.frame_id for region in found] == [frames[4].id] * 2
