@@ -34,6 +34,8 @@ class Entry:
     without_gpu: str = ""
     """What a person must expect where there is no GPU, to follow "No GPU was found: "."""
     hidden: bool = False
+    one_way: bool = False
+    """Whether a walk back between two anchors would find the same as the walk there."""
 
     @property
     def folder(self) -> bool:

@@ -89,6 +89,8 @@ class TrackAnchor(Struct, kw_only=True):
     object: int
     region: RegionSpec
     others: list[RegionSpec] = field(default_factory=list)
+    confirmed: bool = True
+    """False for a mask that only tells where an interrupted walk had got to."""
 
 
 class Track(Message):

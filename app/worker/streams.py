@@ -24,6 +24,7 @@ from app.worker.drawing import Drawer
 from app.worker.engines import Anchor, Engine, Plan, Seen, Walk
 from app.worker.protocol import Message
 from app.worker.residents import Residents
+from app.worker.walk_masks import BothWays
 
 Steps = Generator[Message | None, None, Any]
 
@@ -71,7 +72,7 @@ class Streams:
         return (yield from self._walk(request, request.known, begin))
 
     def label(self, request: protocol.Label) -> Steps:
-        folder = self._folder(request)
+        folder = self._named(request)
         for position in range(request.start, len(request.frames)):
             yield None
             label_map = np.asarray(
@@ -86,7 +87,7 @@ class Streams:
 
     def matte(self, request: protocol.Matte) -> Steps:
         _check_span(request.frames, request.start, request.stop)
-        folder = self._folder(request)
+        folder = self._named(request)
         with self._residents.working(request.engine) as engine:
             anchors = []
             for one in request.anchors:
@@ -108,11 +109,15 @@ class Streams:
                     yield protocol.Matted(request=request.request, position=position, file=file)
         yield protocol.Ended(request=request.request)
 
-    def _folder(self, request: protocol.Label | protocol.Matte) -> Path:
-        """Where the files of a request go. Raises Refused outside the data folder."""
+    def _named(self, request: protocol.Label | protocol.Matte) -> Path:
+        """Where the files of a request go. Raises Refused."""
         if len(request.names) != len(request.frames):
             raise Refused("Every frame needs the name of its file.")
-        folder = (self._data / request.folder).resolve()
+        return self._folder(request.folder)
+
+    def _folder(self, name: str) -> Path:
+        """Raises Refused outside the data folder."""
+        folder = (self._data / name).resolve()
         if not folder.is_relative_to(self._data) or not folder.is_dir():
             raise Refused("The files must go into a folder of the data folder.")
         return folder
@@ -150,7 +155,7 @@ class Streams:
                 for one in given:
                     anchors.append(self._anchor(request, one))
                     yield None
-                yield from self._frames(request, engine, anchors, added, begin)
+                yield from self._frames(request, engine, anchors, added, begin, self._ways(request, given))
         finally:
             self._added.pop(request.request, None)
         yield protocol.Ended(request=request.request)
@@ -162,6 +167,7 @@ class Streams:
         anchors: list[Anchor],
         added: list[protocol.TrackAnchor],
         begin: Callable[[Engine, Plan], Walk],
+        ways: BothWays,
     ) -> Steps:
         """Walk on, from the last masks again where memory runs out: what was tracked stays."""
         position, attempt = request.start, 0
@@ -172,6 +178,8 @@ class Streams:
             arrived, added[:] = list(added), []
             new = [self._anchor(request, one) for one in arrived]
             anchors.extend(new)
+            for one in new:
+                ways.anchor(one.object, one.position)
             if isinstance(request, protocol.Track):
                 return new
             theirs = {ours: found for found, ours in given.items()}
@@ -199,8 +207,8 @@ class Streams:
                             ]
                         )
                         found: list[protocol.TrackedObject] = []
-                        for one in seen:
-                            found.append(_described(one, request.target))
+                        for one, agreement in ways.take(at, seen):
+                            found.append(_described(one, request.target, agreement))
                             yield None
                         yield protocol.Tracked(request=request.request, position=at, objects=found)
                         position, attempt = at + (1 if forward else -1), 0
@@ -212,6 +220,21 @@ class Streams:
                 if not self._residents.relieve(request.engine, attempt):
                     raise
                 attempt += 1
+
+    def _ways(
+        self, request: protocol.Track | protocol.Find, given: Sequence[protocol.TrackAnchor]
+    ) -> BothWays:
+        keep, fuse = (request.keep, request.fuse) if isinstance(request, protocol.Track) else ("", "")
+        ways = BothWays(
+            request.frames,
+            forward=request.stop >= request.start,
+            keep=self._folder(keep) if keep else None,
+            fuse=self._folder(fuse) if fuse else None,
+        )
+        for one in given:
+            if one.confirmed:
+                ways.anchor(one.object, one.position)
+        return ways
 
     def _anchor(
         self, request: protocol.Track | protocol.Find | protocol.Matte, anchor: protocol.TrackAnchor
@@ -251,7 +274,7 @@ def _number(found: int, given: dict[int, int], numbers: Iterator[int]) -> int:
     return given[found]
 
 
-def _described(seen: Seen, target: float) -> protocol.TrackedObject:
+def _described(seen: Seen, target: float, agreement: float | None) -> protocol.TrackedObject:
     """A tracked mask as it is stored: a point, an outline, the certificate."""
     if not _is_seen(seen.mask):
         return protocol.TrackedObject(object=seen.object, score=seen.score, class_id=seen.class_id)
@@ -268,6 +291,7 @@ def _described(seen: Seen, target: float) -> protocol.TrackedObject:
             engine="outline", iou=found.iou, boundary_f=found.boundary_f, target=target, exact=True
         ),
         area=int(np.count_nonzero(found.mask)),
+        agreement=agreement,
     )
 
 

@@ -240,3 +240,38 @@ def test_an_engine_that_cannot_load_says_why_and_is_remembered(bench: Bench) -> 
         bench.client.request(LoadEngine(engine="sam3"))
     assert "weights" in caught.value.sentence
     assert bench.client.request(Ping()).failed == {"sam3": caught.value.sentence}
+
+
+def test_two_walks_between_two_anchors_are_fused_and_say_how_far_they_agree(bench: Bench) -> None:
+    folder = bench.data / "jobs" / "walk"
+    folder.mkdir(parents=True, exist_ok=True)
+    anchors = [
+        anchor(0, 1, square(40, 30, 20)),
+        anchor(4, 1, square(44, 30, 20)),
+        anchor(0, 2, square(90, 9, 9)),
+    ]
+    there = track(bench, anchors, 0, 5)
+    there.keep = "jobs/walk"
+    assert positions(bench.client.stream(there)) == [0, 1, 2, 3, 4, 5]
+    back = track(bench, anchors[:2], 4, 0)
+    back.fuse = "jobs/walk"
+    replies = list(bench.client.stream(back))
+    # Anchors are nobody's to report, and the second object has but one of them.
+    found = {reply.position: reply.objects for reply in replies}
+    assert {at: len(objects) for at, objects in found.items()} == {4: 0, 3: 1, 2: 1, 1: 1, 0: 0}
+    left = {}
+    for at in (1, 2, 3):
+        (one,) = found[at]
+        assert one.agreement == pytest.approx(16 / 24)
+        assert one.geometry is not None
+        drawn = rasterise(one.geometry.outline or [], (120, 160))
+        left[at] = int(np.flatnonzero(drawn.any(axis=0))[0])
+    assert 40 <= left[1] <= left[2] <= left[3] <= 44
+    assert left[1] < left[3]
+
+
+def test_masks_of_a_walk_stay_in_the_data_folder(bench: Bench) -> None:
+    outside = track(bench, [anchor(0, 1, square(10, 10, 9))], 0, 5)
+    outside.keep = "../elsewhere"
+    with pytest.raises(Refused, match="data folder"):
+        list(bench.client.stream(outside))

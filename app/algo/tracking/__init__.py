@@ -1,0 +1,1 @@
+"""Following masks through a video without a model."""
