@@ -49,7 +49,7 @@ def add(ctx: Context, frame_id: str, new: NewRegion, *, actor: str, op_id: str |
         if len(db.regions.of_frame(cur, frame_id)) >= MAX_REGIONS:
             raise Refused(f"A frame can hold {MAX_REGIONS} regions; this one is full.")
         db.regions.insert(cur, region)
-        return region, [_change(None, region)], _class_name(cur, asset, region.class_id)
+        return region, [_change(None, region)], class_name(cur, asset, region.class_id)
 
     return _commit(ctx, frame_id, "add-region", actor, op_id, write)
 
@@ -85,7 +85,7 @@ def add_many(
         for region in made:
             _refuse_taken(cur, region.id)
             db.regions.insert(cur, region)
-        return None, [_change(None, region) for region in made], _class_name(cur, asset, made[0].class_id)
+        return None, [_change(None, region) for region in made], class_name(cur, asset, made[0].class_id)
 
     result = _commit(ctx, frame_id, "add-regions", actor, op_id, write)
     scene = maps.read_scene(ctx, frame_id)
@@ -135,7 +135,7 @@ def change(
     repeated = _repeated(ctx, frame_id, region_id, op_id, must_be_edit=True)
     if repeated is not None:
         return repeated
-    _check_revision(region, expected_revision)
+    check_revision(region, expected_revision)
     current = maps.read_scene(ctx, frame_id)
     accepted: protocol.Accepted | None = None
     if patch.geometry is not None:
@@ -150,7 +150,7 @@ def change(
 
     def write(cur: db.Cursor, asset: Asset) -> tuple[Region | None, list[Change], str]:
         before = db.regions.get(cur, region_id)
-        _check_revision(before, region.revision)
+        check_revision(before, region.revision)
         after = msgspec.structs.replace(before, updated_at=time.time())
         if accepted is not None:
             after.geometry, after.certificate = accepted.geometry, accepted.certificate
@@ -160,7 +160,7 @@ def change(
             after.anchor = patch.anchor
         after.class_id, after.attributes = class_id, known
         after = db.regions.update(cur, after, region.revision)
-        return after, [_change(before, after)], _class_name(cur, asset, after.class_id)
+        return after, [_change(before, after)], class_name(cur, asset, after.class_id)
 
     kind = (
         "change-attributes"
@@ -187,13 +187,13 @@ def delete(
                 created=False,
             )
     region = get(ctx, region_id)
-    _check_revision(region, expected_revision)
+    check_revision(region, expected_revision)
 
     def write(cur: db.Cursor, asset: Asset) -> tuple[Region | None, list[Change], str]:
         before = db.regions.get(cur, region_id)
-        _check_revision(before, expected_revision)
+        check_revision(before, expected_revision)
         db.regions.delete(cur, region_id)
-        return None, [_change(before, None)], _class_name(cur, asset, before.class_id)
+        return None, [_change(before, None)], class_name(cur, asset, before.class_id)
 
     return _commit(ctx, region.frame_id, "delete-region", actor, op_id, write)
 
@@ -295,7 +295,7 @@ def _check_id(region_id: str) -> None:
         raise Refused("The id of a new region must have 24 lower-case hexadecimal digits.")
 
 
-def _check_revision(region: Region, expected: int | None) -> None:
+def check_revision(region: Region, expected: int | None) -> None:
     if expected is not None and region.revision != expected:
         raise Conflict(
             f"The region was changed in the meantime (revision {region.revision}, yours was {expected}). "
@@ -311,7 +311,7 @@ def _class_of(current: maps.Scene, class_id: int) -> ClassDef:
     raise Refused(f"The class template has no class with the id {class_id}.")
 
 
-def _class_name(cur: db.Cursor, asset: Asset, class_id: int) -> str:
+def class_name(cur: db.Cursor, asset: Asset, class_id: int) -> str:
     project = db.projects.get(cur, asset.project_id)
     template = db.class_templates.get(cur, project.class_template_id)
     return next((c.name for c in template.classes if c.id == class_id), f"class {class_id}")

@@ -107,6 +107,19 @@ where asset_id = $asset_id and frame_index >= $start and frame_index <= $stop an
   and track_id in (select unnest($track_ids::varchar[]))
 order by frame_index, created_at, id
 """
+OF_TRACK = """
+select id, frame_id, class_id, geometry, track_id, anchor, certificate, area, author, revision, created_at,
+    updated_at, attributes, score, agreement
+from region
+where track_id = $track_id and asset_id = $asset_id and frame_index >= $start and frame_index <= $stop
+order by frame_index, created_at, id limit $limit
+"""
+COUNTS_OF_TRACK = """
+select count(*), count(distinct frame_index), count(*) filter (anchor), count(*) filter (frame.state = 'approved')
+from region join frame on frame.id = region.frame_id
+where track_id = $track_id and region.asset_id = $asset_id and frame_index >= $start and frame_index <= $stop
+"""
+COUNT_IN_TRACK = "select count(*) from region where track_id = $track_id"
 COUNTS_BY_CLASS = """
 select class_id, count(*) from region where frame_id = $frame_id group by class_id order by class_id
 """
@@ -201,6 +214,35 @@ def of_asset(cur: Cursor, asset_id: str, start: int, limit: int) -> Iterator[Reg
 def anchors(cur: Cursor, asset_id: str, track_ids: Sequence[str], start: int, stop: int) -> list[Region]:
     """The regions of tracks that a person confirmed, on frames start ≤ index ≤ stop, by frame."""
     return CODEC.rows(cur.all(ANCHORS, asset_id=asset_id, track_ids=list(track_ids), start=start, stop=stop))
+
+
+def of_track(cur: Cursor, asset_id: str, track_id: str, start: int, stop: int, limit: int) -> list[Region]:
+    """The first `limit` regions of a track on frames start ≤ index ≤ stop of an asset, by frame."""
+    found = cur.all(OF_TRACK, asset_id=asset_id, track_id=track_id, start=start, stop=stop, limit=limit)
+    return CODEC.rows(found)
+
+
+class TrackPart(NamedTuple):
+    """Part of a track: its regions, the frames that they lie on, how many a person confirmed, and how many lie
+    on approved frames.
+    """
+
+    regions: int
+    frames: int
+    anchors: int
+    approved: int
+
+
+def counts_of_track(cur: Cursor, asset_id: str, track_id: str, start: int, stop: int) -> TrackPart:
+    """What a track has on frames start ≤ index ≤ stop of an asset."""
+    row = cur.one(COUNTS_OF_TRACK, asset_id=asset_id, track_id=track_id, start=start, stop=stop)
+    return TrackPart(*(row or (0, 0, 0, 0)))
+
+
+def count_in_track(cur: Cursor, track_id: str) -> int:
+    """How many regions a track has in all assets."""
+    row = cur.one(COUNT_IN_TRACK, track_id=track_id)
+    return row[0] if row else 0
 
 
 def update(cur: Cursor, region: Region, expected_revision: int | None = None) -> Region:

@@ -8,15 +8,16 @@ from typing import Annotated, Any
 from anyio import to_thread
 from litestar import HttpMethod, Request, Response, Router, delete, get, patch, post, route
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import Meta, Struct, field
 
 from app.models import Frame, FrameState, Geometry, Point
 from app.routes.api.common import actor_of, known_frame, known_id, operation_of, revision_of
 from app.routes.files import IMMUTABLE, passing, serve
-from app.services import annotate, frames, maps, prompts
+from app.services import annotate, frames, maps, prompts, region_scopes
 from app.services.context import Context
 from app.services.prompts import Exemplar
+from app.services.region_scopes import Scope, ScopeResult, ScopesView
 from app.services.views import FrameView, NewRegion, RegionPatch, RegionResult, RegionsResult, RegionView
 
 Req = Request[Any, Any, Any]
@@ -142,21 +143,32 @@ def change(
 
 
 @delete("/regions/{region_id:str}", status_code=200, sync_to_thread=True)
-def remove(request: Req, ctx: NamedDependency[Context], region_id: FromPath[str]) -> RegionResult:
-    return annotate.delete(
-        ctx,
-        known_id(region_id),
-        expected_revision=revision_of(request),
-        actor=actor_of(request),
-        op_id=operation_of(request),
-    )
+def remove(
+    request: Req,
+    ctx: NamedDependency[Context],
+    region_id: FromPath[str],
+    reach: Annotated[Scope, QueryParameter(name="scope")] = "frame",
+) -> RegionResult | ScopeResult:
+    """Delete the region, or with it those of its track on the frames from its own on (`onward`), up to its own
+    (`backward`), or on all frames of the asset (`track`).
+    """
+    known = known_id(region_id)
+    revision, actor, op_id = revision_of(request), actor_of(request), operation_of(request)
+    if reach == "frame":
+        return annotate.delete(ctx, known, expected_revision=revision, actor=actor, op_id=op_id)
+    return region_scopes.delete(ctx, known, reach, expected_revision=revision, actor=actor, op_id=op_id)
+
+
+@get("/regions/{region_id:str}/scope", sync_to_thread=True)
+def scopes(ctx: NamedDependency[Context], region_id: FromPath[str]) -> ScopesView:
+    return region_scopes.counts(ctx, known_id(region_id))
 
 
 router = Router(
     "/",
     route_handlers=[
         read, set_state, image, thumb, region_map, label_map, regions, add, add_many, predict,
-        read_region, change, remove,
+        read_region, change, remove, scopes,
     ],
     tags=["frames and regions"],
 )  # fmt: skip
