@@ -49,9 +49,9 @@ def add(ctx: Context, frame_id: str, new: NewRegion, *, actor: str, op_id: str |
         if len(db.regions.of_frame(cur, frame_id)) >= MAX_REGIONS:
             raise Refused(f"A frame can hold {MAX_REGIONS} regions; this one is full.")
         db.regions.insert(cur, region)
-        return region, [_change(None, region)], class_name(cur, asset, region.class_id)
+        return region, [change_of(None, region)], class_name(cur, asset, region.class_id)
 
-    return _commit(ctx, frame_id, "add-region", actor, op_id, write)
+    return commit(ctx, frame_id, "add-region", actor, op_id, write)
 
 
 def add_many(
@@ -85,9 +85,9 @@ def add_many(
         for region in made:
             _refuse_taken(cur, region.id)
             db.regions.insert(cur, region)
-        return None, [_change(None, region) for region in made], class_name(cur, asset, made[0].class_id)
+        return None, [change_of(None, region) for region in made], class_name(cur, asset, made[0].class_id)
 
-    result = _commit(ctx, frame_id, "add-regions", actor, op_id, write)
+    result = commit(ctx, frame_id, "add-regions", actor, op_id, write)
     scene = maps.read_scene(ctx, frame_id)
     ids = {region.id for region in made}
     views = [region_view(r, order) for order, r in enumerate(scene.regions) if r.id in ids]
@@ -160,7 +160,7 @@ def change(
             after.anchor = patch.anchor
         after.class_id, after.attributes = class_id, known
         after = db.regions.update(cur, after, region.revision)
-        return after, [_change(before, after)], class_name(cur, asset, after.class_id)
+        return after, [change_of(before, after)], class_name(cur, asset, after.class_id)
 
     kind = (
         "change-attributes"
@@ -171,7 +171,7 @@ def change(
     )
     kind = kind if patch.class_id is None else "change-class"
     kind = "change-region" if patch.geometry is not None else kind
-    return _commit(ctx, frame_id, kind, actor, op_id, write)
+    return commit(ctx, frame_id, kind, actor, op_id, write)
 
 
 def delete(
@@ -193,16 +193,16 @@ def delete(
         before = db.regions.get(cur, region_id)
         check_revision(before, expected_revision)
         db.regions.delete(cur, region_id)
-        return None, [_change(before, None)], class_name(cur, asset, before.class_id)
+        return None, [change_of(before, None)], class_name(cur, asset, before.class_id)
 
-    return _commit(ctx, region.frame_id, "delete-region", actor, op_id, write)
+    return commit(ctx, region.frame_id, "delete-region", actor, op_id, write)
 
 
 def get(ctx: Context, region_id: str) -> Region:
     return ctx.store.read(lambda cur: db.regions.get(cur, region_id))
 
 
-def _commit(
+def commit(
     ctx: Context,
     frame_id: str,
     kind: str,
@@ -296,6 +296,7 @@ def _check_id(region_id: str) -> None:
 
 
 def check_revision(region: Region, expected: int | None) -> None:
+    """Raise Conflict, with the current row, where another revision was expected."""
     if expected is not None and region.revision != expected:
         raise Conflict(
             f"The region was changed in the meantime (revision {region.revision}, yours was {expected}). "
@@ -312,12 +313,14 @@ def _class_of(current: maps.Scene, class_id: int) -> ClassDef:
 
 
 def class_name(cur: db.Cursor, asset: Asset, class_id: int) -> str:
+    """The name of a class in the class template of the asset's project."""
     project = db.projects.get(cur, asset.project_id)
     template = db.class_templates.get(cur, project.class_template_id)
     return next((c.name for c in template.classes if c.id == class_id), f"class {class_id}")
 
 
-def _change(before: Region | None, after: Region | None) -> Change:
+def change_of(before: Region | None, after: Region | None) -> Change:
+    """What an edit did to a region; one of the two may be None."""
     row = after or before
     assert row is not None
     return Change(

@@ -33,6 +33,7 @@ from app.worker.protocol import FrameRef, Message
 from app.worker.refine import drawing_of, to_region
 from app.worker.residents import Residents
 from app.worker.streams import Streams
+from app.worker.tracing import traced
 
 Steps = Generator[Message | None, None, Any]
 WORDS = {
@@ -77,6 +78,7 @@ class Answers:
             protocol.Accept: self._accept,
             protocol.Render: self._render,
             protocol.LabelPng: self._label_png,
+            protocol.Trace: self._trace,
             protocol.Inspect: self._inspect,
             protocol.WhatIf: self._what_if,
             protocol.Track: self._stream,
@@ -256,6 +258,16 @@ class Answers:
         table = np.array([0, *(region.class_id for region in request.regions)], np.uint16)
         png = label_png.encode(np.take(table, winners), request.classes, mode=mode, unlabelled=unlabelled)
         yield protocol.LabelPngMade(request=request.request, png=png, substituted=rendered.substituted)
+
+    def _trace(self, request: protocol.Trace, check: Callable[[], None]) -> Steps:
+        yield from self._needed(request)
+        crops = self._masks_of(request)[0]
+        found = []
+        for position in request.wanted:
+            check()
+            yield protocol.Working(allow_s=DISTIL_S)
+            found.append(traced(request.regions[position], crops[position], request))
+        yield protocol.Traced(request=request.request, regions=found)
 
     def _inspect(self, request: protocol.Inspect, check: Callable[[], None]) -> Steps:
         yield from self._needed(request)

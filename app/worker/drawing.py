@@ -33,7 +33,7 @@ GIVEN_BYTES = 32 << 20
 STAND_IN = "classic"
 """Draws what its own engine cannot."""
 
-Drawn = protocol.Render | protocol.LabelPng | protocol.Inspect | protocol.WhatIf
+Drawn = protocol.Render | protocol.LabelPng | protocol.Trace | protocol.Inspect | protocol.WhatIf
 """Requests that need the masks of a frame's regions."""
 
 

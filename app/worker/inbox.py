@@ -12,6 +12,7 @@ from app.worker.protocol import Message
 PRIORITY: dict[type[Message], int] = {
     protocol.Predict: 0,
     protocol.Accept: 1,
+    protocol.Trace: 1,
     protocol.Render: 2,
     protocol.Inspect: 2,
     protocol.WhatIf: 2,

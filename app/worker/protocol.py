@@ -34,6 +34,8 @@ from app.worker.replies import (
     Rendered,
     Repriced,
     Resident,
+    Traced,
+    TracedRegion,
     Tracked,
     TrackedObject,
     Working,
@@ -54,6 +56,7 @@ from app.worker.requests import (
     Predict,
     Render,
     TextClass,
+    Trace,
     Track,
     TrackAnchor,
     UnloadEngine,
@@ -98,6 +101,9 @@ __all__ = [
     "Repriced",
     "Resident",
     "TextClass",
+    "Trace",
+    "Traced",
+    "TracedRegion",
     "Track",
     "TrackAnchor",
     "Tracked",
@@ -119,6 +125,7 @@ Request = (
     | Accept
     | Render
     | LabelPng
+    | Trace
     | Inspect
     | WhatIf
     | Stream
@@ -136,6 +143,7 @@ Reply = (
     | Accepted
     | Rendered
     | LabelPngMade
+    | Traced
     | Inspected
     | Repriced
     | Tracked

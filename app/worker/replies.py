@@ -64,6 +64,20 @@ class Accepted(Message):
     h: int
 
 
+class TracedRegion(Struct, kw_only=True):
+    """What a region looks like, before priorities are looked at. `geometry` None: it covers no pixel."""
+
+    geometry: Geometry | None = None
+    certificate: Certificate | None = None
+    area: int = 0
+
+
+class Traced(Message):
+    """In the order of `Trace.wanted`."""
+
+    regions: list[TracedRegion]
+
+
 class Rendered(Message):
     """The winner map, row-major: index + 1 into the request's regions, 0 unlabelled. `dtype` is u1 or u2
     (LE).

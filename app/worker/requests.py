@@ -61,6 +61,16 @@ class LabelPng(Message):
     unlabelled: int | None = None
 
 
+class Trace(Message):
+    """Ask what the regions at the positions `wanted` look like: each as an outline with a certificate."""
+
+    frame: FrameRef
+    regions: list[RegionSpec]
+    engine: str
+    wanted: list[int]
+    target: Annotated[float, Meta(ge=0.5, le=1.0)] = 0.95
+
+
 class Inspect(Message):
     """Ask who covers pixel (x, y) of the frame: column and row, inside it."""
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from app.models import new_id
+from tests import drawing
 from tests.conftest import Server
 
 
@@ -75,3 +79,71 @@ def test_another_scope_or_a_region_without_track_is_refused_with_a_sentence(desk
     assert "no track" in refused["detail"]
     desk.server.api("DELETE", f"/regions/{alone['id']}?scope=everything", status=400)
     assert desk.counts() == [0, 1, 0, 0, 0, 0]
+
+
+def labels_of(desk: Desk, frame: str) -> np.ndarray:
+    png = desk.server.http.get(f"/api/v1/frames/{frame}/label-map.png?mode=index").content
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_regions_are_copied_from_the_frame_before_as_they_look_there(desk: Desk) -> None:
+    track = new_id()
+    ring = {
+        "outline": [[[60, 60], [100, 60], [100, 100], [60, 100]], [[70, 70], [90, 70], [90, 90], [70, 90]]]
+    }
+    drawn = desk.add(1, ring, class_id=2, track_id=track)
+    clicked = desk.add(1, {"points": [{"x": 55, "y": 54, "r": 15}]})
+    assert clicked["geometry"]["outline"] is None
+    operation = {"Idempotency-Key": new_id()}
+    path = f"/frames/{desk.frame(2)}/regions/copy"
+    made = desk.server.api("POST", path, json={}, headers=operation)
+    first, second = made["regions"]
+    assert (first["class_id"], first["track_id"], first["geometry"]) == (2, track, drawn["geometry"])
+    assert (second["class_id"], second["track_id"], second["anchor"]) == (3, None, True)
+    assert second["certificate"]["exact"]
+    assert second["certificate"]["iou"] >= 0.98
+    there, here = labels_of(desk, desk.frame(1)), labels_of(desk, desk.frame(2))
+    for class_id in (2, 3):
+        both = np.count_nonzero((there == class_id) & (here == class_id))
+        assert both >= 0.97 * np.count_nonzero((there == class_id) | (here == class_id)) > 0
+    again = desk.server.api("POST", path, json={}, headers=operation)
+    assert (again["created"], again["edit"]) == (False, made["edit"])
+    assert desk.counts() == [0, 2, 2, 0, 0, 0]
+    assert "already has" in desk.server.api("POST", path, json={}, status=422)["detail"]
+    assert "Removed the copies" in desk.step()["what"]
+    assert desk.counts() == [0, 2, 0, 0, 0, 0]
+
+
+def test_chosen_regions_are_copied_from_any_frame_and_a_track_is_on_a_frame_only_once(desk: Desk) -> None:
+    track = new_id()
+    moved = {"outline": [[[50, 50], [70, 50], [70, 70], [50, 70]]]}
+    wanted = desk.add(4, moved, track_id=track)
+    desk.add(4, class_id=2)
+    desk.add(0, track_id=track)
+    body = {"from": desk.frame(4), "region_ids": [wanted["id"]], "id": new_id()}
+    (made,) = desk.server.api("POST", f"/frames/{desk.frame(0)}/regions/copy", json=body)["regions"]
+    assert (made["geometry"], made["track_id"]) == (wanted["geometry"], None)
+    assert desk.counts() == [2, 0, 0, 0, 2, 0]
+    assert not desk.server.api("POST", f"/frames/{desk.frame(0)}/regions/copy", json=body)["created"]
+    assert desk.counts() == [2, 0, 0, 0, 2, 0]
+
+
+def test_what_cannot_be_copied_is_refused_with_a_sentence(desk: Desk) -> None:
+    gone = new_id()
+    smaller = io.BytesIO()
+    drawing.video(smaller, frames=2, width=96, height=64)
+    other = desk.server.asset(desk.project, "small.mp4", smaller.getvalue())["id"]
+    desk.add(3)
+    for index, body, status, words in (
+        (0, {}, 422, "first frame"),
+        (2, {}, 422, "no regions to copy"),
+        (2, {"from": desk.frame(2)}, 422, "another frame"),
+        (2, {"from": desk.frame(0, other)}, 422, "same asset"),
+        (2, {"from": desk.frame(7)}, 404, "does not exist"),
+        (2, {"from": "../../etc"}, 400, "from"),
+        (4, {"region_ids": [gone]}, 404, "not on that frame"),
+        (4, {"id": "x"}, 400, "id"),
+    ):
+        path = f"/frames/{desk.frame(index)}/regions/copy"
+        assert words in desk.server.api("POST", path, json=body, status=status)["detail"], body
+    assert desk.counts() == [0, 0, 0, 1, 0, 0]

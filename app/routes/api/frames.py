@@ -14,9 +14,10 @@ from msgspec import Meta, Struct, field
 from app.models import Frame, FrameState, Geometry, Point
 from app.routes.api.common import actor_of, known_frame, known_id, operation_of, revision_of
 from app.routes.files import IMMUTABLE, passing, serve
-from app.services import annotate, frames, maps, prompts, region_scopes
+from app.services import annotate, frames, maps, prompts, region_copies, region_scopes
 from app.services.context import Context
 from app.services.prompts import Exemplar
+from app.services.region_copies import RegionCopies
 from app.services.region_scopes import Scope, ScopeResult, ScopesView
 from app.services.views import FrameView, NewRegion, RegionPatch, RegionResult, RegionsResult, RegionView
 
@@ -116,6 +117,15 @@ def add_many(
     )
 
 
+@post("/frames/{frame_id:str}/regions/copy", sync_to_thread=True)
+def copy(
+    request: Req, ctx: NamedDependency[Context], frame_id: FromPath[str], data: JSONBody[RegionCopies]
+) -> RegionsResult:
+    return region_copies.copy(
+        ctx, known_frame(frame_id), data, actor=actor_of(request), op_id=operation_of(request)
+    )
+
+
 @post("/frames/{frame_id:str}/predict", status_code=200, sync_to_thread=True)
 def predict(ctx: NamedDependency[Context], frame_id: FromPath[str], data: JSONBody[Prompt]) -> dict[str, Any]:
     geometry = Geometry(points=data.points, box=data.box, text=data.text)
@@ -167,7 +177,8 @@ def scopes(ctx: NamedDependency[Context], region_id: FromPath[str]) -> ScopesVie
 router = Router(
     "/",
     route_handlers=[
-        read, set_state, image, thumb, region_map, label_map, regions, add, add_many, predict,
+        read, set_state, image, thumb, region_map, label_map, regions, add, add_many, copy,
+        predict,
         read_region, change, remove, scopes,
     ],
     tags=["frames and regions"],
