@@ -61,6 +61,27 @@ def read_scene(ctx: Context, frame_id: str) -> Scene:
     return ctx.store.read(query)
 
 
+def read_scenes(ctx: Context, asset_id: str, start: int, count: int, step: int) -> list[Scene]:
+    """The scenes of the frames `start`, `start + step`, … of an asset, `count` at most, in one read."""
+    span = (count - 1) * step + 1
+
+    def query(cur: db.Cursor) -> list[Scene]:
+        asset = db.assets.get(cur, asset_id)
+        project = db.projects.get(cur, asset.project_id)
+        template = db.class_templates.get(cur, project.class_template_id)
+        regions: dict[str, list[Region]] = {}
+        for region in db.regions.of_asset(cur, asset_id, start, span):
+            regions.setdefault(region.frame_id, []).append(region)
+        scenes = []
+        for frame in db.frames.page(cur, asset_id, start, span)[::step]:
+            theirs = regions.get(frame.id, [])
+            key = key_of(frame, template, theirs)
+            scenes.append(Scene(frame, asset, project, template, theirs, key))
+        return scenes
+
+    return ctx.store.read(query)
+
+
 def region_specs(template: ClassTemplate, regions: Sequence[Region]) -> list[protocol.RegionSpec]:
     """Regions as the renderer wants them. A region whose class is gone from the template is left out."""
     places = {c.id: (c.priority, i) for i, c in enumerate(template.classes)}
@@ -103,7 +124,11 @@ def frame_ref(paths: Paths, frame: Frame) -> protocol.FrameRef:
 
 def region_map(ctx: Context, frame_id: str) -> MapFile:
     """The region map of a frame as one gzip file (the format is in `encode`), rendered if the cache lacks it."""
-    current = read_scene(ctx, frame_id)
+    return region_map_of(ctx, read_scene(ctx, frame_id))
+
+
+def region_map_of(ctx: Context, current: Scene) -> MapFile:
+    """As `region_map`, of a scene that was read before."""
     path = ctx.paths.maps / current.key[:2] / f"{current.key}.gz"
     if not path.exists():
         with _LOCKS[int(current.key[:2], 16) % len(_LOCKS)]:
