@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from app.client import Client
     from app.settings import Settings
 
-BENCHES = ("clicks", "convert", "roundtrip", "speed")
+BENCHES = ("clicks", "convert", "roundtrip", "speed", "track")
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 

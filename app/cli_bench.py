@@ -82,6 +82,14 @@ def _roundtrip(folder: Path | None, show: Progress) -> dict[str, Any]:
     return roundtrip.run(folders, progress=show)
 
 
+def _track(folder: Path | None, show: Progress) -> dict[str, Any]:
+    folders = _data_sets(folder, "sequences")
+    _one_thread()
+    from app.bench import tracking
+
+    return tracking.run(folders, progress=show)
+
+
 def _speed(folder: Path | None, show: Progress) -> dict[str, Any]:
     from app.bench import clicking, extracting, fusing
 
@@ -115,4 +123,5 @@ BENCHES: dict[str, Callable[[Path | None, Progress], dict[str, Any]]] = {
     "convert": _convert,
     "roundtrip": _roundtrip,
     "speed": _speed,
+    "track": _track,
 }
