@@ -9,7 +9,7 @@ from app.errors import NotFound, Refused
 from app.models import Asset, Change, Frame, FrameState, Region, as_raw, new_id
 from app.services import history, maps
 from app.services.context import Context
-from app.services.views import FrameCell, FramePage, FrameView, RegionView, Timeline
+from app.services.views import FrameCell, FramePage, FrameView, RegionView
 
 STATES = ("todo", "done", "approved")
 PAGE_LIMIT = 1000
@@ -76,20 +76,6 @@ def page(ctx: Context, asset_id: str, start: int, limit: int) -> FramePage:
             for f in rows
         ]
         return FramePage(asset=asset_id, total=asset.frame_count, start=start, frames=cells)
-
-    return ctx.store.read(query)
-
-
-def timeline(ctx: Context, asset_id: str) -> Timeline:
-    def query(cur: db.Cursor) -> Timeline:
-        asset = db.assets.get(cur, asset_id)
-        return Timeline(
-            total=asset.frame_count,
-            fps=asset.fps,
-            duration=asset.duration,
-            states=list(db.frames.states(cur, asset_id)),
-            regions=db.frames.region_runs(cur, asset_id),
-        )
 
     return ctx.store.read(query)
 

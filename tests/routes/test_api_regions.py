@@ -214,6 +214,16 @@ def test_states_of_frames_show_in_the_timeline(server: Server, asset: str) -> No
     assert answer.status_code == 400
 
 
+def test_lanes_tell_where_a_class_has_regions(server: Server, asset: str, frame: str) -> None:
+    add(server, frame, 3, square(5, 5, 30, 30))
+    lanes = server.api("GET", f"/assets/{asset}/lanes")
+    index = int(frame[-6:])
+    (found,) = [lane for lane in lanes["classes"] if lane["class_id"] == 3]
+    assert any(start <= index < start + length for start, length in found["regions"])
+    assert index in found["loose_anchors"]
+    server.api("GET", f"/assets/{new_id()}/lanes", status=404)
+
+
 TEMPLATE = [
     {"id": 1, "name": "a", "colour": "#112233"},
     {"id": 2, "name": "b", "colour": "#445566", "parent": 1},

@@ -18,8 +18,10 @@ from app.errors import BadRequest, Refused, TooLarge
 from app.models import Asset, Job, new_id
 from app.routes.api.common import actor_of, known_id, revision_of
 from app.routes.files import serve
-from app.services import assets, bundles, frames, uploads
+from app.services import assets, bundles, uploads
+from app.services import timeline as timelines
 from app.services.context import Context
+from app.services.timeline import Lanes
 from app.services.uploads import Upload
 from app.services.views import NewAsset, Probe, Timeline
 
@@ -203,14 +205,20 @@ def restore(request: Req, ctx: NamedDependency[Context], asset_id: FromPath[str]
 
 @get("/assets/{asset_id:str}/timeline", sync_to_thread=True)
 def timeline(ctx: NamedDependency[Context], asset_id: FromPath[str]) -> Timeline:
-    return frames.timeline(ctx, known_id(asset_id))
+    return timelines.timeline(ctx, known_id(asset_id))
+
+
+@get("/assets/{asset_id:str}/lanes", sync_to_thread=True)
+def lanes(ctx: NamedDependency[Context], asset_id: FromPath[str]) -> Lanes:
+    """Where the classes and tracks have regions, anchors and doubts, for the lanes of the timeline."""
+    return timelines.lanes(ctx, known_id(asset_id))
 
 
 router = Router(
     "/",
     route_handlers=[
         upload, upload_state, discard, probe, probe_picture, create, import_bundle, of_project, read, rename,
-        trash, restore, timeline,
+        trash, restore, timeline, lanes,
     ],
     tags=["assets"],
 )  # fmt: skip
