@@ -95,6 +95,7 @@ export function toast(text, { undo = null } = {}) {
   if (undo) node.append(make('button', { class: 'btn ghost sm', onclick: () => { node.remove(); undo(); } }, t('undo')));
   document.getElementById('toasts')?.append(node);
   setTimeout(() => node.remove(), undo ? 10000 : 5000);
+  return node;
 }
 
 // ---- requests

@@ -11,6 +11,7 @@ const canvasTool = (tool, key, icon) => ({
 const waits = (s) => Boolean(s.proposal || s.prompt);
 const drawing = (s) => s.gesture?.kind === 'ring';
 const instances = (s) => areInstances(s.proposal);
+const tracked = (s, which) => s.regions.some((region) => region.track_id && which(region));
 const several = (s) => (s.proposal?.candidates.length ?? 0) > 1;
 
 export const ACTIONS = [
@@ -25,7 +26,7 @@ export const ACTIONS = [
   { ...canvasTool('inspect', 'q', 'search'), run: (app) => app.toggleInspect() },
 
   { id: 'accept', keys: ['Enter'], icon: 'check', group: 'labels', label: 'action.accept', hint: 'hint.accept',
-    enabled: (s) => waits(s) || drawing(s), run: (app) => app.accept() },
+    enabled: (s) => waits(s) || drawing(s) || Boolean(s.retrack), run: (app, event) => app.accept({ held: event?.repeat }) },
   { id: 'reject', keys: ['Escape'], icon: 'x', group: 'labels', label: 'action.reject', hint: 'hint.reject', run: (app) => app.escape() },
   { id: 'take-back', keys: ['Backspace'], group: 'labels', label: 'action.take_back', enabled: (s) => waits(s) || drawing(s),
     run: (app) => app.takeBack() },
@@ -35,7 +36,10 @@ export const ACTIONS = [
   { id: 'limit-down', keys: [','], group: 'labels', label: 'action.limit_down', enabled: instances, run: (app) => app.limitBy(-1) },
   { id: 'limit-up', keys: ['.'], group: 'labels', label: 'action.limit_up', enabled: instances, run: (app) => app.limitBy(1) },
   { id: 'next-engine', keys: ['Shift+e'], icon: 'eng', group: 'labels', label: 'action.next_engine', run: (app) => app.nextEngine() },
-  { id: 'track', keys: ['t'], icon: 'trackf', group: 'labels', label: 'action.track', enabled: (s) => Boolean(s.selected), run: (app) => app.openTrack() },
+  { id: 'track', keys: ['t'], icon: 'trackf', group: 'labels', label: 'action.track', enabled: (s) => Boolean(s.frameId), run: (app) => app.openTrack() },
+  { id: 'retrack', keys: ['Shift+t'], icon: 'ancf', group: 'labels', label: 'action.retrack', enabled: (s) => tracked(s, (region) => s.retrack?.id === region.id || s.selected === region.id), run: (app) => app.retrack('between') },
+  { id: 'confirm', keys: ['Shift+Enter'], icon: 'ancf', group: 'labels', label: 'action.confirm', enabled: (s) => Boolean(s.selected) || tracked(s, (region) => !region.anchor), run: (app) => app.confirmRegion() },
+  { id: 'copy-previous', keys: ['Shift+c'], icon: 'dup', group: 'labels', label: 'action.copy_previous', enabled: (s) => s.index > 0 && Boolean(s.frameId), run: (app) => app.copyPrevious() },
   { id: 'delete', keys: ['Delete'], icon: 'trash', group: 'labels', label: 'action.delete', enabled: (s) => Boolean(s.selected),
     run: (app) => app.removeSelected() },
 
@@ -53,6 +57,8 @@ export const ACTIONS = [
   { id: 'play', keys: ['Space'], icon: 'play', group: 'frames', label: 'action.play', enabled: (s) => s.total > 1, run: (app) => app.togglePlay() },
   { id: 'frame-done', keys: ['x'], icon: 'check', group: 'frames', label: 'action.frame_done', enabled: (s) => Boolean(s.frame), run: (app) => app.toggleFrameState('done') },
   { id: 'frame-approved', keys: ['Shift+x'], icon: 'shok', group: 'frames', label: 'action.frame_approved', enabled: (s) => Boolean(s.frame), run: (app) => app.toggleFrameState('approved') },
+  { id: 'range-done', keys: ['Alt+x'], icon: 'check', group: 'frames', label: 'action.range_done', enabled: (s) => Boolean(s.range), run: (app) => app.markRange('done') },
+  { id: 'range-approved', keys: ['Alt+Shift+x'], icon: 'shok', group: 'frames', label: 'action.range_approved', enabled: (s) => Boolean(s.range), run: (app) => app.markRange('approved') },
 
   { id: 'zoom-in', keys: ['+', '='], icon: 'plus', group: 'view', label: 'action.zoom_in', run: (app) => app.zoom(1.25) },
   { id: 'zoom-out', keys: ['-', '_'], icon: 'minus', group: 'view', label: 'action.zoom_out', run: (app) => app.zoom(0.8) },
@@ -62,6 +68,7 @@ export const ACTIONS = [
   { id: 'toggle-labels', keys: [], soft: ['l'], group: 'view', layer: 'labels', label: 'layer.labels', run: (app) => app.toggleLayer('labels') },
   { id: 'toggle-points', keys: [], soft: ['p'], group: 'view', layer: 'points', label: 'layer.points', run: (app) => app.toggleLayer('points') },
   { id: 'toggle-certificates', keys: [], soft: ['c'], group: 'view', layer: 'certificates', label: 'layer.certificates', run: (app) => app.toggleLayer('certificates') },
+  { id: 'onion', keys: [], soft: ['y'], icon: 'layers', group: 'view', label: 'action.onion', run: (app) => app.cycleOnion() },
   { id: 'opacity-down', keys: ['['], group: 'view', label: 'action.opacity_down', run: (app) => app.setOpacity(app.state().opacity - 0.08) },
   { id: 'opacity-up', keys: [']'], group: 'view', label: 'action.opacity_up', run: (app) => app.setOpacity(app.state().opacity + 0.08) },
   { id: 'panels', keys: ['`', '\\'], group: 'view', label: 'action.panels', run: (app) => app.togglePanels() },
@@ -127,7 +134,7 @@ export function hintsFor(state) {
   const tool = state.held ?? state.tool;
   const out = GESTURES.filter((g) => g.hint && (g.tools === '*' || g.tools.includes(tool)))
     .map((g) => ({ caps: g.hintCaps ?? g.caps, text: g.hint, last: g.tools === '*' }));
-  const actions = ACTIONS.filter((a) => a.hint && a.group === 'labels' && (a.id === 'reject' ? waits(state) || state.selected : isEnabled(a, state)))
+  const actions = ACTIONS.filter((a) => a.hint && a.group === 'labels' && (a.id === 'reject' ? waits(state) || state.selected : a.id === 'accept' ? waits(state) || drawing(state) : isEnabled(a, state)))
     .map((a) => ({ chord: a.hintCaps ? null : a.keys[0], caps: a.hintCaps, text: a.id === 'reject' && !waits(state) ? 'hint.deselect' : a.hint }));
   return [...out.filter((h) => !h.last), ...actions, ...out.filter((h) => h.last)];
 }

@@ -9,7 +9,7 @@ const PAGE_PARTS = ['.rail', '#tools', '#canvas-host', '.panel', '#strip'];
 const clamp01 = (value) => Math.min(1, Math.max(0, value));
 
 export function createApp({
-  store, host, machine, frames, labels, history, player, choice, timeline, whatIf, emit, say, announce, t, openHelp, openTrack, focusText, invalidateHover,
+  store, host, machine, frames, labels, history, player, choice, timeline, whatIf, emit, say, announce, t, openHelp, focusText, invalidateHover,
 }) {
   const get = store.get;
   let pans = 0;
@@ -43,7 +43,12 @@ export function createApp({
       invalidateHover(e);
     },
 
-    accept() { if (!machine.handle('accept')) labels.accept(); },
+    /** A held key accepts, but does not go on to track. */
+    accept({ held = false } = {}) {
+      if (machine.handle('accept')) return;
+      if (get().prompt || !get().retrack) labels.accept();
+      else if (!held) app.retrack('forward');
+    },
     reject: () => labels.reject(),
     cycle: labels.cycle,
     toggleInstance: () => labels.toggle(),
@@ -61,11 +66,11 @@ export function createApp({
     nextEngine: choice.next,
     refreshEngines: choice.refresh,
     useEngineForProject: choice.useForProject,
-    openTrack,
     takeBack() { if (!machine.handle('back')) labels.takeBack(); },
     escape() {
       if (machine.cancel() || labels.reject()) return;
       if (get().playing) player.stop();
+      else if (get().retrack) app.leaveRetrack();
       else if (get().tool === 'inspect') app.leaveInspect();
       else if (get().point !== null) store.set({ point: null });
       else if (get().selected) labels.choose(null);
@@ -162,8 +167,13 @@ export function createApp({
     'class-opacity': ({ class_id, value }) => app.classOpacity(Number(class_id), Number(value)),
     'set-region-class': ({ region_id, class_id }) => labels.setRegionClass(region_id, Number(class_id)),
     'set-region-attributes': ({ region_id, attributes }) => labels.setRegionAttributes(region_id, attributes),
-    'delete-region': ({ region_id }) => labels.removeRegion(region_id ?? get().selected),
-    track: ({ direction }) => openTrack(direction),
+    'delete-region': ({ region_id }) => app.remove(region_id ?? undefined),
+    track: ({ direction }) => app.openTrack(direction),
+    interpolate: ({ region_id }) => app.interpolate(region_id),
+    'confirm-region': ({ region_id }) => app.confirmRegion(region_id),
+    'release-region': ({ region_id }) => app.release(region_id),
+    say: ({ text, kind = 'info' }) => say(text, kind),
+    'mark-range': ({ state }) => app.markRange(state),
     'goto-frame': ({ index, frame_id }) => app.goto(index === undefined ? frameIndex(frame_id) : Number(index)),
     'frame-state': ({ state }) => { if (get().frame?.state !== state) history.setFrameState(state); },
     reload: () => frames.refresh(get().frameId),

@@ -47,6 +47,8 @@ export function createChanges({ store, transport, frames, revisions, emit, say, 
   }
 
   function patch(region, body) {
+    // What a person corrected is an anchor: the frames around it may follow.
+    if (body.geometry && region.track_id) store.set({ retrack: { id: region.id, track: region.track_id } });
     return send(region.frame_id, () => ({
       method: 'PATCH', url: `/regions/${region.id}`, body, revision: revisions.get(region.id) ?? region.revision,
     }));

@@ -1,5 +1,7 @@
 /** Which engine answers the next prompt, and what it understands. Pure. */
 
+/** Needs no pixels, but an anchor on both sides. */
+export const BETWEEN_ONLY = 'interpolate';
 const LACKS = { text: 'refuse.lacks_text', exemplars: 'refuse.lacks_exemplars', box: 'refuse.lacks_box', points: 'refuse.lacks_points' };
 
 export const isReady = (engine) => Boolean(engine) && engine.available !== false;
@@ -45,6 +47,6 @@ export function obstacle({ engine: id, engines }, needs) {
 
 /** The engine that tracks: the chosen one if it can, else a ready one that can; null when none is ready. */
 export function tracker(engines, id) {
-  const able = engines.filter((engine) => isReady(engine) && can(engine, 'track'));
+  const able = engines.filter((engine) => isReady(engine) && can(engine, 'track') && engine.id !== BETWEEN_ONLY);
   return able.find((engine) => engine.id === id) ?? able[0] ?? null;
 }

@@ -24,16 +24,19 @@ export function createHistory({ store, transport, frames, revisions, emit, say, 
     }
   }
 
+  /** What was asked for and is not acknowledged yet: the next toggle starts from it, the page shows it later. */
+  const wished = new Map();
+
   /** Done and approved are toggles: done again → todo, approved again → done. */
   function toggleFrameState(wanted) {
     const { frame } = store.get();
-    if (frame) setFrameState(frame.state === wanted ? (wanted === 'approved' ? 'done' : 'todo') : wanted);
+    if (frame) setFrameState((wished.get(frame.id) ?? frame.state) === wanted ? (wanted === 'approved' ? 'done' : 'todo') : wanted);
   }
 
   async function setFrameState(state) {
     const { frame, frameId, index } = store.get();
     if (!frame) return;
-    store.set({ frame: { ...frame, state } });
+    wished.set(frameId, state);
     try {
       await transport.change(
         () => ({ method: 'PATCH', url: `/frames/${frameId}`, body: { state }, revision: revisions.get(frameId) ?? frame.revision }),
@@ -51,6 +54,8 @@ export function createHistory({ store, transport, frames, revisions, emit, say, 
     } catch (error) {
       say(error.status === 409 ? t('error.conflict') : t('error.refused', { reason: error.message }), 'error');
       await frames.refresh(frameId);
+    } finally {
+      if (wished.get(frameId) === state) wished.delete(frameId);
     }
   }
 

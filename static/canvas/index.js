@@ -14,13 +14,14 @@ import { createLayers } from './layers.js';
 import { createMachine } from './machine.js';
 import { paintHot } from './paint/hot.js';
 import { paintMarks } from './paint/marks.js';
+import { paintOnion } from './paint/onion.js';
 import { createPicture } from './paint/picture.js';
 import { createProposalPainter } from './paint/proposal.js';
 import { createPlayer } from './player.js';
 import { createStore, initialState } from './store.js';
 import { createStrings } from './strings.js';
 import { TOOLS } from './tools/index.js';
-import { createTracks } from './tracks.js';
+import { mountTracking } from './tracking.js';
 import { createTransport } from './transport.js';
 import { mountChip } from './ui/chip.js';
 import { mountEngineMenu } from './ui/engine_menu.js';
@@ -30,7 +31,6 @@ import { mountNotes } from './ui/notes.js';
 import { mountStatus } from './ui/status.js';
 import { mountTextField } from './ui/text_field.js';
 import { bindActionButtons, mountBar, mountToolbar } from './ui/toolbar.js';
-import { mountTrack } from './ui/track.js';
 import { mountWhatIf } from './ui/what_if.js';
 import { resized } from './view.js';
 import { createWhatIf } from './what_if.js';
@@ -91,7 +91,7 @@ export function mount(host, data) {
   const context = { store, transport, revisions, emit, say, announce, t, projectId: data.project.id };
   const frames = createFrames(context);
   context.frames = frames;
-  const labels = createLabels(context);
+  const labels = createLabels({ ...context, askRemove: (id) => app.remove(id) });
   const history = createHistory(context);
   const player = createPlayer({ store, frames });
   const choice = createEngineChoice(context, labels);
@@ -106,7 +106,10 @@ export function mount(host, data) {
   let busySince = 0;
   const layers = createLayers(host, {
     picture: (c, size) => picture(c, size, get()),
-    marks: (c, size) => paintMarks(c, size, get()),
+    marks: (c, size) => {
+      paintOnion(c, get());
+      paintMarks(c, size, get());
+    },
     proposal: (c, size) => proposalPainter(c, size, get(), still.matches),
     hot: (c, size) => paintHot(c, size, get(), { still: still.matches, hover, busySince }),
   }, {
@@ -156,7 +159,7 @@ export function mount(host, data) {
   let timeline = null;
   const app = createApp({
     ...context, host, machine, labels, history, player, choice, whatIf, openHelp, timeline: () => timeline,
-    focusText: () => field.focus(), openTrack: (direction) => openTrack(direction),
+    focusText: () => field.focus(),
     invalidateHover: (e) => {
       if (pointerEvent && machine.state.name === 'idle') machine.handle('hover', { ...pointerEvent, alt: Boolean(e.altKey), shift: Boolean(e.shiftKey) });
       showCursor();
@@ -203,7 +206,7 @@ export function mount(host, data) {
   // ---- what a change of the state repaints
   const REPAINT = {
     picture: ['playing', 'image', 'map', 'view', 'classes', 'hidden', 'opacityOf', 'opacity', 'layers', 'width', 'height'],
-    marks: ['regions', 'map', 'view', 'classes', 'hidden', 'layers', 'selected', 'point', 'draft', 'prompt', 'tool', 'image'],
+    marks: ['ghosts', 'regions', 'map', 'view', 'classes', 'hidden', 'layers', 'selected', 'point', 'draft', 'prompt', 'tool', 'image'],
     proposal: ['proposal', 'scoreLimit', 'prompt', 'preview', 'view', 'classId', 'classes', 'draft', 'whatIf'],
     hot: ['gesture', 'view', 'busy', 'inspect'],
   };
@@ -299,7 +302,7 @@ export function mount(host, data) {
   mountEngineMenu({ button: byId('engine'), menu: byId('engine-menu') }, { app, store, t });
   const notes = mountNotes(host.parentElement, { store, t });
   Object.assign(field, mountTextField(byId('canvas-bar'), notes, { app, store, t, projectId: data.project.id }));
-  const openTrack = mountTrack(host, { app, tracks: createTracks({ ...context, ...ids }), store, t });
+  Object.assign(app, mountTracking(host, { ...context, ...ids, app, labels }));
   mountWhatIf(byId('classes'), { app, whatIf, store, t, ...ids });
   mountInspector(byId('what-if') ?? byId('classes'), { app, store, t });
   document.body.addEventListener('pt-job', whatIf.follow);

@@ -63,6 +63,7 @@ export function createLabels(context) {
     emit('pt:selection', { region_ids: [] });
     announce(t('say.deleted'));
     changes.remove(region);
+    if (region.track_id) emit('pt:done', { text: t.n('scope.deleted', 1) });
   }
 
   function removeSelected() {
@@ -71,7 +72,7 @@ export function createLabels(context) {
     if (!region) return;
     const { points: all, outline } = region.geometry;
     if (state.point === null || (all.length === 1 && !outline)) {
-      removeRegion(region.id);
+      context.askRemove(region.id);
       return;
     }
     const geometry = removePoint(region.geometry, state.point);
@@ -186,6 +187,11 @@ export function createLabels(context) {
     setRegionClass(id, classId) {
       const region = find(id);
       if (region && region.class_id !== classId) changes.patch(region, { class_id: classId });
+    },
+    setAnchors(regions, anchor) {
+      const ids = new Set(regions.map((region) => region.id));
+      store.set({ regions: get().regions.map((region) => (ids.has(region.id) ? { ...region, anchor } : region)) });
+      for (const region of regions) changes.patch(region, { anchor });
     },
     setRegionAttributes(id, attributes) {
       const region = find(id);

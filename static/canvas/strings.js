@@ -1,8 +1,11 @@
+import { TRACK_STRINGS } from './strings_tracks.js';
+
 /**
  * Every string the island shows: key → English. The server sends the same keys, translated, in workspace-data.
  * {name} are placeholders; a key ending in .one/.few/.many/.other is chosen by the plural rule of the language.
  */
 export const STRING_KEYS = {
+  ...TRACK_STRINGS,
   'tool.pan': 'Pan and zoom',
   'tool.select': 'Select',
   'tool.point-plus': 'Point +',
@@ -23,7 +26,7 @@ export const STRING_KEYS = {
   'action.limit_down': 'Lower the score limit',
   'action.limit_up': 'Raise the score limit',
   'action.next_engine': 'Next engine',
-  'action.track': 'Track the selected region',
+  'action.track': 'Track regions',
   'action.undo': 'Undo',
   'action.redo': 'Redo',
   'action.previous_frame': 'Previous frame',
@@ -156,8 +159,6 @@ export const STRING_KEYS = {
   'track.both': 'Both',
   'track.way': 'Direction',
   'track.how_far': 'How far',
-  'track.to_end': 'To the end',
-  'track.some': 'Frames:',
   'track.frames': 'Number of frames',
   'track.engine': 'Engine',
   'track.start': 'Track',

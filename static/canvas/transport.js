@@ -84,6 +84,7 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     inspect: (id, x, y) => post(`/frames/${id}/inspect`, { x, y }),
     whatIf: (id, wanted) => post(`/frames/${id}/what-if`, wanted),
     startWhatIf: (project, wanted) => post(`/projects/${project}/what-if`, { ...wanted, id: newId() }),
+    scopes: async (id) => (await ask(`${api}/regions/${id}/scope`)).json(),
     job: async (id) => (await ask(`${api}/jobs/${id}`)).json(),
     engines: async () => (await ask(`${api}/engines`)).json(),
     project: async () => (await ask(`${api}/projects/${projectId}`)).json(),

@@ -1,5 +1,7 @@
 /** The panels beside the canvas: they ask the island by `pt:do` and follow what it says by `pt:*`. */
-import { api, count, icon, make, problem, register, remember, t } from '../app.js';
+import { icon, make, problem, remember, t } from '../app.js';
+import { mountJobLine } from './job_line.js';
+import { follow as followTracks, nameTracks, showLost } from './workspace_tracks.js';
 
 const byId = (id) => document.getElementById(id);
 const main = byId('main');
@@ -37,6 +39,8 @@ async function load() {
   applyTree();
   showCounts();
   showProposal();
+  nameTracks();
+  showLost();
 }
 function loadSoon(wait = 60) {
   clearTimeout(timer);
@@ -154,6 +158,8 @@ function follow() {
     return;
   }
   showClasses();
+  followTracks();
+  mountJobLine(byId('job-line'), { data, order });
   store.on((state, changed) => {
     if (['opacity', 'opacityOf', 'hidden', 'locked', 'classId'].some((key) => changed.has(key))) showClasses();
     if (named && changed.has('regions') && state.regions.some((region) => region.id === named)) {
@@ -264,6 +270,7 @@ async function showProperties() {
   if (mine !== wanted) return;
   box.replaceChildren(...new DOMParser().parseFromString(text, 'text/html').body.childNodes);
   box.hidden = !text;
+  nameTracks();
 }
 byId('properties').addEventListener('change', (event) => {
   if (event.target.id === 'pr-class') order('set-region-class', { region_id: event.target.dataset.region, class_id: Number(event.target.value) });
@@ -276,7 +283,9 @@ byId('properties').addEventListener('click', (event) => {
   const way = event.target.closest('[data-track]');
   if (way) order('track', { direction: way.dataset.track });
   const button = event.target.closest('[data-delete]');
-  if (button) order('delete-region', { region_id: button.dataset.delete });
+  if (!button) return;
+  button.closest('[popover]')?.hidePopover();
+  order('delete-region', { region_id: button.dataset.delete });
 });
 
 // ---- the class template changed elsewhere
@@ -286,35 +295,6 @@ document.body.addEventListener('pt-raw-template', ({ detail }) => {
   block.dataset.template = '';
   byId('problems').append(block);
 });
-
-// ---- jobs in the status bar
-const line = byId('job-line');
-async function showJobs() {
-  const found = await api('GET', `/jobs?project=${project}&state=running`).catch(() => []);
-  line.hidden = !found.length;
-  if (!found.length) return;
-  const [{ id, title, done, total }] = found;
-  const several = found.length > 1;
-  const text = several ? t('jobs', { n: found.length }) : `${title}${total ? `, ${count(done)} / ${count(total)}` : ''}`;
-  const kept = line.querySelector(`[data-id="${id}"]`);
-  if (!several && kept) {
-    // The button stays the one that may have the focus.
-    line.querySelector('.tr').textContent = text;
-    fill(line.querySelector('progress'), done, total);
-    return;
-  }
-  const bar = make('progress', { max: '1', 'aria-label': t('job_progress', { title }) });
-  fill(bar, done, total);
-  line.replaceChildren(icon('jobs', 's'), make('span', { class: 'tr' }, text), ...(several ? [] : [bar, make('button', {
-    type: 'button', class: 'btn ghost icon sm', 'data-do': 'cancel-job', 'data-id': id, 'aria-label': t('job_cancel', { title }), title: t('cancel'),
-  }, icon('x', 's'))]));
-}
-function fill(bar, done, total) {
-  if (total) bar.value = done / total;
-  else bar.removeAttribute('value');
-}
-document.body.addEventListener('pt-job', showJobs);
-showJobs();
 
 // ---- the panel and the timeline can be made larger, by hand or by keys
 for (const grip of document.querySelectorAll('[data-resize]')) {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { engineFor, needsOf, nextEngine, obstacle, tracker } from '../../static/canvas/engines.js';
-import { rangeOf } from '../../static/canvas/tracks.js';
 
 const classic = { id: 'classic', can: ['points', 'box', 'reach'], available: true };
 const sam3 = { id: 'sam3', can: ['points', 'box', 'text', 'exemplars', 'track'], available: false, reason: 'The weights of sam3 are not here.' };
@@ -36,11 +35,5 @@ test('the chosen engine tracks if it can, else a ready one, else none', () => {
   assert.equal(tracker([...ENGINES, { ...sam2, id: 'own' }], 'own').id, 'own');
   assert.equal(tracker(ENGINES, 'classic').id, 'sam2');
   assert.equal(tracker([classic, sam3], 'sam3'), null);
-});
-
-test('a track goes to the end, or some frames to the sides that were asked for, and not off the asset', () => {
-  assert.deepEqual(rangeOf(5, 60, 'forward', 0), {});
-  assert.deepEqual(rangeOf(5, 60, 'forward', 10), { stop: 15 });
-  assert.deepEqual(rangeOf(5, 60, 'backward', 10), { start: 0 });
-  assert.deepEqual(rangeOf(55, 60, 'both', 10), { start: 45, stop: 59 });
+  assert.equal(tracker([{ ...sam2, id: 'interpolate' }], 'interpolate'), null);
 });

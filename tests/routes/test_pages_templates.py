@@ -108,7 +108,7 @@ def test_every_string_a_script_asks_for_is_sent() -> None:
     base = sent["base.html"]
     of_page = {
         "library/index.html": ("library", "import", "upload"),
-        "workspace/index.html": ("workspace", "export"),
+        "workspace/index.html": ("workspace", "workspace_tracks", "job_line", "export"),
         "imports/index.html": ("import_labels", "import_source", "import_mapping", "import_result", "upload"),
         "class_templates/index.html": (
             "class_templates",
@@ -129,9 +129,11 @@ def test_every_string_a_script_asks_for_is_sent() -> None:
 
 
 def test_the_island_gets_the_sentences_it_knows() -> None:
-    script = (STATIC / "canvas" / "strings.js").read_text("utf-8")
-    body = script[script.index("STRING_KEYS") : script.index("};")]
-    expected = dict(re.findall(r"'([\w.-]+)': '((?:[^'\\]|\\.)*)'", body))
+    expected: dict[str, str] = {}
+    for name, table in (("strings", "STRING_KEYS"), ("strings_tracks", "TRACK_STRINGS")):
+        script = (STATIC / "canvas" / f"{name}.js").read_text("utf-8")
+        body = script[script.index(f"const {table}") : script.index("};")]
+        expected |= dict(re.findall(r"'([\w.-]+)': '((?:[^'\\]|\\.)*)'", body))
     sent = strings()
     assert {key: sent.get(key) for key in expected} == expected
     plurals = {

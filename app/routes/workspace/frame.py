@@ -11,6 +11,7 @@ from litestar.params import FromPath, FromQuery
 from app.models import Frame
 from app.routes.api.common import known_frame
 from app.routes.page import Page, language, render
+from app.routes.workspace.flags import to_check
 from app.services import frames
 from app.services.context import Context
 from app.services.views import FrameView
@@ -19,7 +20,7 @@ Req = Request[Any, Any, Any]
 
 
 class FramePanel(Page):
-    """`below` counts the regions whose certificate misses its target."""
+    """`below` counts the regions that a person should look at."""
 
     template: ClassVar[str] = "workspace/_frame.html"
     frame: Frame
@@ -27,8 +28,7 @@ class FramePanel(Page):
 
 
 def frame_panel(view: FrameView) -> FramePanel:
-    certified = [r.certificate for r in view.regions if r.certificate is not None and not r.certificate.exact]
-    return FramePanel(frame=view.frame, below=sum(c.iou < c.target for c in certified))
+    return FramePanel(frame=view.frame, below=to_check(view.regions))
 
 
 @get("/workspace/{project_id:str}/_frame", sync_to_thread=True, include_in_schema=False)

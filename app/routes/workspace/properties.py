@@ -14,6 +14,7 @@ from app.models import ClassDef
 from app.routes.api.common import known_frame, known_id
 from app.routes.page import Page, language, render
 from app.routes.workspace.classes import ClassRow, rows_of
+from app.routes.workspace.flags import Doubt, doubt_of
 from app.routes.workspace.regions import template_of
 from app.services import frames
 from app.services.context import Context
@@ -43,6 +44,7 @@ class PropertiesPanel(Page):
     nodes: int
     reach: tuple[float, float] | None
     attributes: list[AttributeRow]
+    doubt: Doubt | None
 
 
 @get("/workspace/{project_id:str}/_properties", sync_to_thread=True, include_in_schema=False)
@@ -76,6 +78,7 @@ def read(
             nodes=sum(len(ring) for ring in found.geometry.outline or []),
             reach=(min(reaches), max(reaches)) if reaches else None,
             attributes=attributes_of(next(c for c in template.classes if c.id == current.id), found),
+            doubt=doubt_of(found),
         ),
     )
 

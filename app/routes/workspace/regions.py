@@ -13,6 +13,7 @@ from app.models import ClassTemplate, Frame
 from app.routes.api.common import known_frame, known_id
 from app.routes.page import Page, language, render
 from app.routes.workspace.classes import ClassRow, rows_of
+from app.routes.workspace.flags import Doubt, doubt_of
 from app.routes.workspace.frame import FramePanel, frame_panel
 from app.services import class_templates, frames, projects
 from app.services.context import Context
@@ -21,11 +22,16 @@ from app.services.views import FrameView, RegionView
 Req = Request[Any, Any, Any]
 
 
+class RegionRow(Struct, kw_only=True):
+    region: RegionView
+    doubt: Doubt | None
+
+
 class TrackNode(Struct, kw_only=True):
     """Regions of one track; `id` is None for regions that belong to none."""
 
     id: str | None
-    regions: list[RegionView]
+    rows: list[RegionRow]
 
 
 class ClassNode(Struct, kw_only=True):
@@ -59,10 +65,12 @@ def regions_panel(view: FrameView, classes: list[ClassRow]) -> RegionsPanel:
     for row in classes:
         mine = [r for r in view.regions if r.class_id == row.id]
         if mine:
-            tracks: dict[str | None, list[RegionView]] = {}
+            tracks: dict[str | None, list[RegionRow]] = {}
             for region in mine:
-                tracks.setdefault(region.track_id, []).append(region)
-            nodes = [TrackNode(id=track, regions=found) for track, found in tracks.items()]
+                tracks.setdefault(region.track_id, []).append(
+                    RegionRow(region=region, doubt=doubt_of(region))
+                )
+            nodes = [TrackNode(id=track, rows=found) for track, found in tracks.items()]
             tree.append(ClassNode(id=row.id, name=row.name, colour=row.colour, tracks=nodes, count=len(mine)))
     return RegionsPanel(tree=tree, total=len(view.regions), counts={node.id: node.count for node in tree})
 

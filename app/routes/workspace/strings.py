@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from app.i18n import _, plural_forms
+from app.routes.workspace.strings_tracks import counted_track_strings, track_strings
 
 
 def strings() -> dict[str, str]:
     """Key → sentence in the language of the request; plurals under `key.one`, `.few`, `.many`, `.other`."""
-    found = {
+    found = track_strings() | {
         "tool.pan": _("Pan and zoom"),
         "tool.select": _("Select"),
         "tool.point-plus": _("Point +"),
@@ -30,7 +31,7 @@ def strings() -> dict[str, str]:
         "action.limit_down": _("Lower the score limit"),
         "action.limit_up": _("Raise the score limit"),
         "action.next_engine": _("Next engine"),
-        "action.track": _("Track the selected region"),
+        "action.track": _("Track regions"),
         "action.undo": _("Undo"),
         "action.redo": _("Redo"),
         "action.previous_frame": _("Previous frame"),
@@ -155,8 +156,6 @@ def strings() -> dict[str, str]:
         "track.both": _("Both"),
         "track.way": _("Direction"),
         "track.how_far": _("How far"),
-        "track.to_end": _("To the end"),
-        "track.some": _("Frames:"),
         "track.frames": _("Number of frames"),
         "track.engine": _("Engine"),
         "track.start": _("Track"),
@@ -274,7 +273,7 @@ def strings() -> dict[str, str]:
         "whatif.px": _("{n} px"),
         "whatif.more": _("and {n} more"),
     }
-    counted = {
+    counted = counted_track_strings() | {
         "say.points": plural_forms("{n} point", "{n} points"),
         "say.instances": plural_forms(
             "{n} instance found, {kept} kept.", "{n} instances found, {kept} kept."

@@ -2,6 +2,9 @@
 import { ACTIONS, actionById, isEnabled } from '../actions.js';
 import { el, icon, rovingTabindex } from '../dom.js';
 import { ariaKeys, keyCaps } from '../keys.js';
+import { ONION_WORDS } from '../onion.js';
+
+const ONION_SIGNS = { previous: '‹', next: '›', both: '‹ ›' };
 
 /** 'Point + (A)' */
 export const withKey = (t, action) => {
@@ -71,6 +74,9 @@ export function mountBar({ toggles, opacity, readout, zoom }, { app, store, t })
       toggles.append(button);
     }
   }
+  const onion = actionById('onion');
+  const skin = el('button', { type: 'button', id: 'onion-toggle', 'aria-keyshortcuts': ariaKeys(keysOf(onion)), onclick: () => onion.run(app) });
+  toggles?.append(skin);
   let slider = null;
   const percent = el('output', { class: 'v m' });
   if (opacity) {
@@ -103,6 +109,13 @@ export function mountBar({ toggles, opacity, readout, zoom }, { app, store, t })
   function update(state, changed = null) {
     const is = (...keys) => !changed || keys.some((key) => changed.has(key));
     if (is('layers')) for (const [layer, button] of layerButtons) button.setAttribute('aria-pressed', String(Boolean(state.layers[layer])));
+    if (is('onion')) {
+      const which = t(ONION_WORDS[state.onion]);
+      skin.setAttribute('aria-pressed', String(state.onion !== 'off'));
+      skin.setAttribute('aria-label', t('onion.label', { which }));
+      skin.title = `${t('onion.label', { which })} (Y)`;
+      skin.replaceChildren(icon('layers', true), ...(state.onion === 'off' ? [] : [ONION_SIGNS[state.onion]]));
+    }
     if (slider && is('opacity')) {
       slider.value = String(Math.round(state.opacity * 100));
       slider.style.setProperty('--v', `${slider.value}%`);
