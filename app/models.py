@@ -249,14 +249,26 @@ class Track(Struct, kw_only=True):
     """By asset, the frames where the object was looked for and not seen, ascending. A region there says more."""
 
 
+class FrameRun(Struct, kw_only=True):
+    """Frames of an asset, side by side and in the same state: the index of the first, and how many."""
+
+    asset_id: Id
+    start: int
+    length: int
+    state: FrameState
+
+
 def as_raw(row: Struct | None) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(row))
 
 
 class Change(Struct, kw_only=True):
-    """One row before and after an edit, as JSON of its Struct (`null` = absent); `as_raw` makes them."""
+    """One row before and after an edit, as JSON of its Struct (`null` = absent); `as_raw` makes them.
 
-    table: Literal["region", "frame", "class_template", "project", "track", "asset"]
+    `frame_run`: the state of many frames, before and after, as `FrameRun`s; kept in bulk only.
+    """
+
+    table: Literal["region", "frame", "class_template", "project", "track", "asset", "frame_run"]
     id: str
     before: msgspec.Raw
     after: msgspec.Raw

@@ -1,4 +1,4 @@
-"""Edits of thousands of regions: recorded, undone and redone a batch at a time, in the transaction of the edit."""
+"""Edits of thousands of regions or frames, in batches: recorded, undone and redone in the transaction of the edit."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from msgspec.structs import replace
 
 from app import store as db
 from app.errors import Conflict
-from app.models import Change, Edit, Region, Track, as_raw
+from app.models import Change, Edit, FrameRun, FrameState, Region, Track, as_raw, frame_id
 
 BATCH = 2000
-Row = TypeVar("Row", Region, Track)
+Row = TypeVar("Row", Region, Track, FrameRun)
 _region: Callable[[bytes | msgspec.Raw], Region | None] = msgspec.json.Decoder(Region | None).decode
 _track: Callable[[bytes | msgspec.Raw], Track | None] = msgspec.json.Decoder(Track | None).decode
+_run: Callable[[bytes | msgspec.Raw], FrameRun | None] = msgspec.json.Decoder(FrameRun | None).decode
 
 
 class Recorder:
-    """Applies changes of regions and keeps them for the edit `edit_id`, which is recorded at the end.
+    """Applies changes of regions, tracks and frame states, and keeps them for the edit `edit_id`.
 
-    The changes of one edit may be made in several transactions, each with a recorder of its own.
+    The edit itself is recorded at the end. Its changes may be made in several transactions, each with a recorder
+    of its own.
     """
 
     def __init__(self, cur: db.Cursor, edit_id: str) -> None:
         self._cur = cur
-        self._edit_id = edit_id
+        self.edit_id = edit_id
         self.count = db.bulk.count(cur, edit_id)
 
     def insert(self, regions: Sequence[Region]) -> None:
@@ -55,8 +57,25 @@ class Recorder:
         db.tracks.delete(self._cur, track.id)
         self._keep([Change(table="track", id=track.id, before=as_raw(track), after=as_raw(None))])
 
+    def set_states(self, before: Sequence[FrameRun], state: FrameState) -> None:
+        """`before`: runs of frames of one asset as they are stored; all of them get `state`."""
+        after = [replace(run, state=state) for run in before]
+        for start in range(0, len(after), BATCH):
+            db.frames.set_states(self._cur, after[0].asset_id, after[start : start + BATCH])
+        self._keep(
+            [
+                Change(
+                    table="frame_run",
+                    id=frame_id(old.asset_id, old.start),
+                    before=as_raw(old),
+                    after=as_raw(new),
+                )
+                for old, new in zip(before, after, strict=True)
+            ]
+        )
+
     def _keep(self, changes: list[Change]) -> None:
-        self.count = db.bulk.add(self._cur, self._edit_id, self.count, changes)
+        self.count = db.bulk.add(self._cur, self.edit_id, self.count, changes)
 
 
 def apply(cur: db.Cursor, edit: Edit, *, backwards: bool) -> set[tuple[str, int]]:
@@ -69,6 +88,7 @@ def apply(cur: db.Cursor, edit: Edit, *, backwards: bool) -> set[tuple[str, int]
         pairs = _pairs([change for change in changes if change.table == "region"], _region, backwards)
         _apply(cur, pairs)
         _apply_tracks(cur, _pairs([c for c in changes if c.table == "track"], _track, backwards))
+        _apply_states(cur, _pairs([c for c in changes if c.table == "frame_run"], _run, backwards))
         used.update((new.frame_id[:24], new.class_id) for _old, new in pairs if new is not None)
     return used
 
@@ -97,6 +117,21 @@ def _apply_tracks(cur: db.Cursor, pairs: list[tuple[Track | None, Track | None]]
             db.tracks.insert(cur, replace(new, revision=new.revision + 2))
         elif old is not None:
             db.tracks.delete(cur, old.id)
+
+
+def _apply_states(cur: db.Cursor, pairs: list[tuple[FrameRun | None, FrameRun | None]]) -> None:
+    """Runs of frames are never made nor deleted: both sides are there."""
+    old, new = [run for run, _ in pairs if run is not None], [run for _, run in pairs if run is not None]
+    if not old:
+        return
+    asset_id = old[0].asset_id
+    if db.frames.count_in_states(cur, asset_id, old) != sum(run.length for run in old):
+        raise Conflict(
+            "The state of a frame of this edit was changed since. Take that change back first.",
+            table="frame",
+            id=frame_id(asset_id, old[0].start),
+        )
+    db.frames.set_states(cur, asset_id, new)
 
 
 def _apply(cur: db.Cursor, pairs: list[tuple[Region | None, Region | None]]) -> None:

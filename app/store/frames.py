@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
 from app.errors import NotFound
-from app.models import Frame, frame_id
+from app.models import Frame, FrameRun, frame_id
 from app.store.cursor import Codec, Cursor, changed_meanwhile
 
 CODEC = Codec(Frame)
@@ -47,6 +48,26 @@ update frame set source_index = $source_index, pts = $pts, width = $width, heigh
     file = $file, thumb = $thumb, name = $name, state = $state, revision = revision + 1
 where id = $id and ($expected::integer is null or revision = $expected)
 returning revision
+"""
+SET_STATES = """
+update frame set state = new.state, revision = revision + 1
+from (select unnest(range(start, start + length)) as index, state
+      from (select unnest($start::bigint[]) as start, unnest($length::bigint[]) as length,
+                unnest($state::varchar[]) as state)) as new
+where frame.asset_id = $asset_id and frame.index = new.index
+"""
+COUNT_IN_STATES = """
+select count(*) from frame
+join (select unnest(range(start, start + length)) as index, state
+      from (select unnest($start::bigint[]) as start, unnest($length::bigint[]) as length,
+                unnest($state::varchar[]) as state)) as run on frame.index = run.index
+where frame.asset_id = $asset_id and frame.state = run.state
+"""
+STATES_WITHIN = """
+select min(index), count(*), state
+from (select index, state, index - row_number() over (partition by state order by index) as run
+      from frame where asset_id = $asset_id and index >= $start and index <= $stop)
+group by state, run order by 1
 """
 STATES = """
 select min(index), count(*), state
@@ -130,6 +151,31 @@ def update(cur: Cursor, frame: Frame, expected_revision: int | None = None) -> F
 
 def set_state(cur: Cursor, id: str, state: str, expected_revision: int | None = None) -> Frame:
     return update(cur, replace(get(cur, id), state=state), expected_revision)
+
+
+def states_within(cur: Cursor, asset_id: str, start: int, stop: int) -> list[FrameRun]:
+    """The states of the frames start ≤ index ≤ stop, ascending."""
+    rows = cur.all(STATES_WITHIN, asset_id=asset_id, start=start, stop=stop)
+    return [FrameRun(asset_id=asset_id, start=first, length=n, state=state) for first, n, state in rows]
+
+
+def count_in_states(cur: Cursor, asset_id: str, runs: Sequence[FrameRun]) -> int:
+    """How many frames of the runs, all of one asset, are in the state that their run says."""
+    row = cur.one(COUNT_IN_STATES, asset_id=asset_id, **_columns(runs))
+    return row[0] if row else 0
+
+
+def set_states(cur: Cursor, asset_id: str, runs: Sequence[FrameRun]) -> None:
+    """Give the frames of the runs, all of one asset, the states of their runs and higher revisions."""
+    cur.run(SET_STATES, asset_id=asset_id, **_columns(runs))
+
+
+def _columns(runs: Sequence[FrameRun]) -> dict[str, list[Any]]:
+    return {
+        "start": [run.start for run in runs],
+        "length": [run.length for run in runs],
+        "state": [run.state for run in runs],
+    }
 
 
 def states(cur: Cursor, asset_id: str) -> list[tuple[int, int, str]]:

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from app.models import new_id
-from tests import drawing
 from tests.conftest import Server
 
 
@@ -129,10 +128,7 @@ def test_chosen_regions_are_copied_from_any_frame_and_a_track_is_on_a_frame_only
 
 
 def test_what_cannot_be_copied_is_refused_with_a_sentence(desk: Desk) -> None:
-    gone = new_id()
-    smaller = io.BytesIO()
-    drawing.video(smaller, frames=2, width=96, height=64)
-    other = desk.server.asset(desk.project, "small.mp4", smaller.getvalue())["id"]
+    gone, other = new_id(), new_id()
     desk.add(3)
     for index, body, status, words in (
         (0, {}, 422, "first frame"),
@@ -147,3 +143,45 @@ def test_what_cannot_be_copied_is_refused_with_a_sentence(desk: Desk) -> None:
         path = f"/frames/{desk.frame(index)}/regions/copy"
         assert words in desk.server.api("POST", path, json=body, status=status)["detail"], body
     assert desk.counts() == [0, 0, 0, 1, 0, 0]
+
+
+def states_of(desk: Desk) -> list[list[Any]]:
+    return desk.server.api("GET", f"/assets/{desk.asset}/timeline")["states"]
+
+
+def test_a_range_of_frames_gets_a_state_in_one_step_that_undo_takes_back(desk: Desk) -> None:
+    path = f"/assets/{desk.asset}/states"
+    desk.server.api("PATCH", f"/frames/{desk.frame(3)}", json={"state": "done"})
+    operation = {"Idempotency-Key": new_id()}
+    body = {"start": 1, "stop": 4, "state": "done"}
+    made = desk.server.api("POST", path, json=body, headers=operation)
+    assert made["changed"] == 3
+    assert states_of(desk) == [[0, 1, "todo"], [1, 4, "done"], [5, 1, "todo"]]
+    again = desk.server.api("POST", path, json=body, headers=operation)
+    assert (again["created"], again["edit"]) == (False, made["edit"])
+    assert desk.server.api("POST", path, json=body) == {"changed": 0, "edit": None, "created": True}
+    assert desk.step()["what"] == "Set the frames back to what they were."
+    assert states_of(desk) == [[0, 3, "todo"], [3, 1, "done"], [4, 2, "todo"]]
+    desk.step("redo")
+    desk.step()
+    desk.server.api("POST", path, json={"start": 0, "stop": 5, "state": "approved"})
+    assert states_of(desk) == [[0, 6, "approved"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"start": 0, "stop": 6, "state": "done"}, 422),
+        ({"start": 3, "stop": 2, "state": "done"}, 422),
+        ({"start": -1, "stop": 2, "state": "done"}, 400),
+        ({"start": 0, "stop": 1 << 40, "state": "done"}, 400),
+        ({"start": 0, "stop": 2, "state": "finished"}, 400),
+        ({"start": 0, "state": "done"}, 400),
+    ],
+)
+def test_a_range_outside_the_asset_and_another_state_are_refused(
+    desk: Desk, body: dict[str, Any], status: int
+) -> None:
+    before = states_of(desk)
+    assert desk.server.api("POST", f"/assets/{desk.asset}/states", json=body, status=status)["detail"]
+    assert states_of(desk) == before

@@ -14,8 +14,9 @@ from msgspec import Meta, Struct, field
 from app.models import Frame, FrameState, Geometry, Point
 from app.routes.api.common import actor_of, known_frame, known_id, operation_of, revision_of
 from app.routes.files import IMMUTABLE, passing, serve
-from app.services import annotate, frames, maps, prompts, region_copies, region_scopes
+from app.services import annotate, frame_states, frames, maps, prompts, region_copies, region_scopes
 from app.services.context import Context
+from app.services.frame_states import StatesResult
 from app.services.prompts import Exemplar
 from app.services.region_copies import RegionCopies
 from app.services.region_scopes import Scope, ScopeResult, ScopesView
@@ -23,9 +24,18 @@ from app.services.views import FrameView, NewRegion, RegionPatch, RegionResult, 
 
 Req = Request[Any, Any, Any]
 GET_HEAD = [HttpMethod.GET, HttpMethod.HEAD]
+MAX_INDEX = (1 << 31) - 2
 
 
 class StateChange(Struct, kw_only=True, forbid_unknown_fields=True):
+    state: FrameState
+
+
+class StatesChange(Struct, kw_only=True, forbid_unknown_fields=True):
+    """`start`, `stop`: frame indices, both included."""
+
+    start: Annotated[int, Meta(ge=0, le=MAX_INDEX)]
+    stop: Annotated[int, Meta(ge=0, le=MAX_INDEX)]
     state: FrameState
 
 
@@ -55,6 +65,21 @@ def set_state(
         known_frame(frame_id),
         data.state,
         expected_revision=revision_of(request),
+        actor=actor_of(request),
+        op_id=operation_of(request),
+    )
+
+
+@post("/assets/{asset_id:str}/states", status_code=200, sync_to_thread=True)
+def set_states(
+    request: Req, ctx: NamedDependency[Context], asset_id: FromPath[str], data: JSONBody[StatesChange]
+) -> StatesResult:
+    return frame_states.set_range(
+        ctx,
+        known_id(asset_id),
+        data.start,
+        data.stop,
+        data.state,
         actor=actor_of(request),
         op_id=operation_of(request),
     )
@@ -177,7 +202,7 @@ def scopes(ctx: NamedDependency[Context], region_id: FromPath[str]) -> ScopesVie
 router = Router(
     "/",
     route_handlers=[
-        read, set_state, image, thumb, region_map, label_map, regions, add, add_many, copy,
+        read, set_state, set_states, image, thumb, region_map, label_map, regions, add, add_many, copy,
         predict,
         read_region, change, remove, scopes,
     ],
