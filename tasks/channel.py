@@ -6,6 +6,7 @@
 | partial.jsonl | task, append only | one JSON object a line, flushed; a torn last line does not count |
 | result.json | task, atomically, once | `Result` |
 | cancel | web | an empty flag file |
+| pause | web | an empty flag file, there as long as the job is to rest |
 | interrupted | task | an empty flag file: the last execution ended with its consumer |
 | lock | task | an advisory lock: two executions of one job never overlap |
 """
@@ -32,6 +33,8 @@ T = TypeVar("T")
 
 REPORT_EVERY_S = 0.2
 INTERRUPTED = "interrupted"
+PAUSED = "paused"
+"""`Result.error` of an execution that ended because it was asked to pause: the job is not over."""
 BEAT_EVERY_S = 1.0
 
 
@@ -54,8 +57,8 @@ class Progress(Struct, kw_only=True):
 
 
 class Result(Struct, kw_only=True):
-    """How a task ended. `error` is a code ("cancelled" or the name of the error class), `sentence` is for
-    people.
+    """How a task ended. `error` is a code ("cancelled", "paused" or the name of the error class), `sentence` is
+    for people.
 
     After a cancel or a failure `value` may still say what was kept.
     """
@@ -73,6 +76,10 @@ class Busy(Exception):
 
 class Stopping(Exception):
     """Whoever runs the task is being shut down; the job stays unfinished and is resumed later."""
+
+
+class Paused(Stopping):
+    """The job was asked to pause; it goes on from what is on disk once it is resumed."""
 
 
 stopping = threading.Event()
@@ -114,6 +121,7 @@ class Channel:
         self._first_done: int | None = None
         self._last_report = 0.0
         self._cancel = folder / "cancel"
+        self._pause = folder / "pause"
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -174,9 +182,13 @@ class Channel:
             self._write_progress()
 
     def check(self) -> None:
-        """A sign of life between two units of work. Raises Cancelled when the web process asked for it."""
+        """A sign of life between two units of work. Raises Cancelled or Paused when the web process asked for
+        it, and Stopping.
+        """
         if self._cancel.exists():
             raise Cancelled
+        if self._pause.exists():
+            raise Paused
         if self._stop.is_set():
             raise Stopping
         if time.monotonic() - self._last_report >= BEAT_EVERY_S:
@@ -195,6 +207,12 @@ class Channel:
         """The final word: it worked, with this value."""
         self._write_progress()
         self._end(Result(ok=True, value=value, at=time.time()))
+
+    def hold(self) -> None:
+        """The final word of this execution: the job rests, and what it has so far is on the disk."""
+        self._write_progress()
+        mark_interrupted(self.folder)
+        self._end(Result(ok=False, error=PAUSED, at=time.time()))
 
     def fail(self, sentence: str, *, error: str = "failed", value: Any = None) -> None:
         """The final word: it did not work, for a reason that a person can read."""
@@ -305,7 +323,38 @@ def cancel_requested(folder: Path) -> bool:
     return (folder / "cancel").exists()
 
 
+def request_pause(folder: Path) -> None:
+    """Ask the task to rest; twice is the same as once, and before it began is fine too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "pause").touch()
+
+
+def pause_requested(folder: Path) -> bool:
+    return (folder / "pause").exists()
+
+
+def withdraw_pause(folder: Path) -> bool:
+    """Make a job that rests, or is about to, startable again; how far it is stays known.
+
+    Returns whether it has to be started again, because an execution ended for the pause.
+    """
+    (folder / "pause").unlink(missing_ok=True)
+    result = read_result(folder)
+    if result is None or result.error != PAUSED:
+        return False
+    (folder / "result.json").unlink(missing_ok=True)
+    return True
+
+
+def partial_size(folder: Path) -> int:
+    """Bytes of partial results that are on disk; 0 where there are none."""
+    try:
+        return (folder / "partial.jsonl").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def reset(folder: Path) -> None:
-    """Make an ended job startable again: forget its result, its cancel flag and its count of attempts."""
-    for name in ("result.json", "cancel", "progress.json"):
+    """Make an ended job startable again: forget its result, its flags and its count of attempts."""
+    for name in ("result.json", "cancel", "pause", "progress.json"):
         (folder / name).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from app.errors import Cancelled, Refused, StorageFull
 from app.formats import archive, video
 from app.formats.frames import FrameRecord, FrameWriter, verified
 from app.models import Sampling
-from tasks.channel import Channel, cut_partial, read_partial
+from tasks.channel import Channel, Paused, cut_partial, read_partial
 
 SOURCES = {"video": video.extract, "images": archive.extract_images, "zip": archive.extract_images}
 
@@ -33,7 +33,7 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
     """Extract frames; every one is appended to the channel as a `FrameRecord` when its files are in place.
 
     Returns `Summary` as a dict. Run again after a kill it verifies what is there by hash and goes on;
-    frames that were finished before a cancel stay. Raises Refused, StorageFull or Cancelled.
+    frames that were finished before a cancel stay. Raises Refused, StorageFull, Cancelled or Stopping.
     """
     try:
         asked = msgspec.convert(args, ExtractArgs)
@@ -65,7 +65,7 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
             on_progress=lambda done, total: channel.report(done, total),
             check=check,
         )
-    except Cancelled:
+    except (Cancelled, Paused):
         # What is already in the encoders becomes frames too: files and records stay in step.
         writer.drain()
         raise

@@ -31,6 +31,7 @@ SILENT_S = 60.0
 """A running job without a sign of life for this long hangs: its consumer is killed and the job starts again."""
 START_S = 3.0
 """How long a job may take from the queue to its first sign of life."""
+KEPT = "It was cancelled; what was finished is kept."
 ATTEMPTS = 10
 """How often a job is put back into the queue; one that gets no further is given up by the task side before."""
 
@@ -58,6 +59,11 @@ ON_STOPPED: dict[str, Callable[[db.Cursor, Job], None]] = {
     "track": track_results.on_stopped,
     "find": track_results.on_stopped,
 }
+ON_PAUSED: dict[str, Callable[[db.Cursor, Job], None]] = {
+    "track": track_results.on_stopped,
+    "find": track_results.on_stopped,
+}
+"""What has been done so far becomes a step to undo; what follows once it goes on is another one."""
 TELL: dict[str, Callable[[Context, Job, list[dict[str, Any]]], None]] = {
     "import_labels": import_results.tell,
     "track": track_results.tell,
@@ -85,10 +91,7 @@ class Collector:
     def _run(self) -> None:
         busy = True
         while not self._stop.is_set():
-            if busy:
-                self._stop.wait(INTERVAL_S)
-            else:
-                self._ctx.jobs_started.wait(IDLE_S)
+            self._ctx.jobs_started.wait(INTERVAL_S if busy else IDLE_S)
             self._ctx.jobs_started.clear()
             try:
                 busy = collect(self._ctx)
@@ -97,8 +100,12 @@ class Collector:
 
 
 def collect(ctx: Context) -> bool:
-    """One round over all unfinished jobs; False when there is none."""
-    unfinished = ctx.store.read(db.jobs.unfinished)
+    """One round over all jobs that wait or run, and those to be cancelled while paused; False when none waits or
+    runs.
+    """
+    unfinished, paused = ctx.store.read(
+        lambda cur: (db.jobs.unfinished(cur), db.jobs.listing(cur, states=["paused"], limit=10_000))
+    )
     queued: set[str] | None = None
     for job in unfinished:
         if _collect_one(ctx, job):
@@ -106,29 +113,36 @@ def collect(ctx: Context) -> bool:
         if queued is None:
             queued = {task.args[1] for task in ctx.queue.pending()}
         _revive(ctx, job, queued)
+    for job in paused:
+        if channel.cancel_requested(ctx.paths.job(job.id)):
+            _end(ctx, job, "cancelled", KEPT)
     return bool(unfinished)
 
 
 def _collect_one(ctx: Context, job: Job) -> bool:
     """Take in what is new. Returns True when the job gave a sign of life in this round or has ended."""
     folder = ctx.paths.job(job.id)
-    result = channel.read_result(
-        folder
-    )  # before the partials: whatever precedes the result is on disk by then
+    # Before the progress: where a flag is up and nothing has begun, nothing will begin.
+    cancelled, paused = channel.cancel_requested(folder), channel.pause_requested(folder)
+    # Before the partials: whatever precedes the result is on disk by then.
+    result = channel.read_result(folder)
     progress = channel.read_progress(folder)
     records, offset = channel.read_partial(folder, job.collected)
     fresh = progress is not None and progress.at > job.heartbeat
     if result is not None and channel.read_partial(folder, offset)[0]:
         result = None  # more was left behind than one round takes in
     if result is None and not records and not fresh:
-        if job.state == "waiting" and channel.cancel_requested(folder):
-            _end(ctx, job, "cancelled", "It was cancelled before it began.")
+        if job.state == "waiting" and cancelled:
+            _end(ctx, job, "cancelled", KEPT if job.done else "It was cancelled before it began.")
+            return True
+        if job.state == "waiting" and paused:
+            _pause(ctx, job)
             return True
         return False
 
     def change(cur: db.Cursor) -> Job:
         row = db.jobs.get(cur, job.id)
-        if row.state not in jobs.UNFINISHED:
+        if row.state not in jobs.ACTIVE:
             return row
         if records and row.kind in ON_PARTIAL:
             ON_PARTIAL[row.kind](cur, row, records)
@@ -146,7 +160,7 @@ def _collect_one(ctx: Context, job: Job) -> bool:
         if row.state == "waiting":
             row.state, row.started_at = "running", time.time()
         if result is not None:
-            _finish(cur, row, result)
+            _finish(ctx, cur, row, result)
         return db.jobs.update(cur, row)
 
     try:
@@ -162,15 +176,23 @@ def _collect_one(ctx: Context, job: Job) -> bool:
             ctx, job, "failed", "What it brought cannot be stored; nothing of it was kept. The log says more."
         )
         return True
-    ctx.events.publish("job", row, row.project_id)
-    if row.kind in TELL:
-        TELL[row.kind](ctx, row, records)
+    _publish(ctx, row, records)
+    if row.state == "waiting" and result is not None:
+        channel.withdraw_pause(folder)
+        jobs.start(ctx, row)
     if records or result is not None:
         ctx.events.publish("project", {"id": row.project_id}, row.project_id)
     return True
 
 
-def _finish(cur: db.Cursor, row: Job, result: Any) -> None:
+def _finish(ctx: Context, cur: db.Cursor, row: Job, result: channel.Result) -> None:
+    folder = ctx.paths.job(row.id)
+    if result.error == channel.PAUSED and not channel.cancel_requested(folder):
+        if channel.pause_requested(folder):
+            _rest(cur, row)
+        else:  # the pause was taken back meanwhile
+            row.state, row.heartbeat = "waiting", time.time()
+        return
     row.finished_at = time.time()
     row.eta_s = None
     if result.ok:
@@ -179,10 +201,38 @@ def _finish(cur: db.Cursor, row: Job, result: Any) -> None:
         if row.kind in ON_RESULT:
             ON_RESULT[row.kind](cur, row, result.value)
         return
-    row.state = "cancelled" if result.error == "cancelled" else "failed"
-    row.reason = result.sentence
+    row.state = "cancelled" if result.error in ("cancelled", channel.PAUSED) else "failed"
+    row.reason = result.sentence or KEPT
     if row.kind in ON_STOPPED:
         ON_STOPPED[row.kind](cur, row)
+
+
+def _publish(ctx: Context, row: Job, records: list[dict[str, Any]]) -> None:
+    ctx.events.publish("job", row, row.project_id)
+    if row.kind in TELL:
+        TELL[row.kind](ctx, row, records)
+
+
+def _rest(cur: db.Cursor, row: Job) -> None:
+    row.state, row.rate, row.eta_s, row.attempt = "paused", 0.0, None, 0
+    if row.kind in ON_PAUSED:
+        ON_PAUSED[row.kind](cur, row)
+
+
+def _pause(ctx: Context, job: Job) -> None:
+    """Take in the pause of a job that is not at work."""
+
+    def change(cur: db.Cursor) -> Job:
+        row = db.jobs.get(cur, job.id)
+        if row.state not in jobs.ACTIVE or not channel.pause_requested(ctx.paths.job(job.id)):
+            return row
+        _rest(cur, row)
+        return db.jobs.update(cur, row)
+
+    row = ctx.store.write(change)
+    if row.state == "paused":
+        ctx.engine_line.leave(row.id)
+    _publish(ctx, row, [])
 
 
 def _end(ctx: Context, job: Job, state: str, reason: str) -> None:
@@ -197,7 +247,7 @@ def _end(ctx: Context, job: Job, state: str, reason: str) -> None:
     # The database took no more of what an engine job brought, so its work can end.
     if engine_jobs.handles(row.kind):
         channel.request_cancel(ctx.paths.job(job.id))
-    ctx.events.publish("job", row, row.project_id)
+    _publish(ctx, row, [])
     ctx.events.publish("project", {"id": row.project_id}, row.project_id)
 
 
@@ -210,6 +260,8 @@ def _revive(ctx: Context, job: Job, queued: set[str]) -> None:
     if on_engine and channel.read_result(folder) is not None:
         return  # it ended since this round began
     progress = channel.read_progress(folder)
+    if progress is not None and job.state == "waiting" and progress.at < job.heartbeat:
+        progress = None  # of an execution before it was put into the queue again
     now = time.time()
     if job.state == "waiting" and now - job.heartbeat < START_S:
         return  # just taken from the queue: its process is starting
@@ -228,7 +280,10 @@ def _revive(ctx: Context, job: Job, queued: set[str]) -> None:
     else:
         return
     if channel.cancel_requested(folder):
-        _end(ctx, job, "cancelled", "It was cancelled; what was finished is kept.")
+        _end(ctx, job, "cancelled", KEPT)
+        return
+    if channel.pause_requested(folder):
+        _pause(ctx, job)
         return
     if job.attempt + 1 >= ATTEMPTS:
         _end(ctx, job, "failed", f"{reason} It was tried {ATTEMPTS} times. What was finished is kept.")
@@ -240,6 +295,7 @@ def _revive(ctx: Context, job: Job, queued: set[str]) -> None:
         row.heartbeat = now
         row.state = "waiting"
         row.message = f"{reason} It starts again."
+        row.collected = jobs.taken_in(ctx, row)
         return db.jobs.update(cur, row)
 
     row = ctx.store.write(change)

@@ -39,8 +39,8 @@ def handles(kind: str) -> bool:
 def replies(ctx: Context, channel: Channel, message: protocol.Stream) -> Iterator[Any]:
     """The replies of the worker to a request that is answered by many.
 
-    Gives signs of life while it waits. Raises Cancelled and Stopping as `Channel.check` does, what the worker
-    answered, and `Interrupted` when the worker went away.
+    Gives signs of life while it waits. Raises Cancelled, Paused and Stopping as `Channel.check` does, what the
+    worker answered, and `Interrupted` when the worker went away.
     """
     with ctx.worker.stream(message) as stream:
         for reply in stream.replies(idle=channel.check):
@@ -71,7 +71,7 @@ class Runner:
                 self._run(job_id)
             except Exception:
                 log.exception("the job %s could not be run; it is tried again", job_id)
-            line.done(job_id)
+            line.done()
             self._ctx.jobs_started.set()
 
     def _run(self, job_id: str) -> None:

@@ -178,6 +178,7 @@ def _apply(ctx: Context, project_id: str, actor: str, op_id: str | None, kind: s
         target = find(cur, project_id, actor)
         if target is None:
             raise NotFound(f"There is nothing of yours to {kind}.")
+        _require_rest(cur, target)
         wanted = [_reverse(c) for c in reversed(target.changes)] if kind == "undo" else target.changes
         last = db.edits.last_of_target(cur, target.id) or target
         used: set[tuple[str, int]] = set()
@@ -216,6 +217,15 @@ def _require_scope(cur: db.Cursor, scope: str) -> None:
     """Raise NotFound unless `scope` is a project, or a class template, whose edits are a history of their own."""
     if db.class_templates.find(cur, scope) is None:
         db.projects.get(cur, scope)
+
+
+def _require_rest(cur: db.Cursor, edit: Edit) -> None:
+    """Raise Conflict where the edit is the part of a job's work before a pause, and the job has gone on since."""
+    job = db.jobs.find(cur, edit.id.partition("-")[0]) if edit.bulk else None
+    if job is not None and job.state in ("waiting", "running"):
+        raise Conflict(
+            f"The job “{job.title}” still adds to this. Pause or cancel it first, then take it back."
+        )
 
 
 def _require_classes(cur: db.Cursor, used: set[tuple[str, int]]) -> None:

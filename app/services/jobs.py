@@ -1,6 +1,17 @@
 """Jobs live in the database; Huey and `engine_jobs` only execute them. `collect.py` brings their results in.
 
-A job is `waiting` until its first sign of life, then `running`, then done, failed or cancelled.
+A job is `waiting` until its first sign of life, then `running`, then done, failed or cancelled. Meanwhile it can
+be `paused`: it rests, also over restarts, until it is resumed or cancelled. What it has done is in the database
+and can be undone as a step of its own.
+
+| kind | can be paused |
+|---|---|
+| track, find, auto_label | yes; goes on behind the last frame |
+| extract, import_labels | yes; goes on behind the last frame |
+| export | where every frame is a file of its own or a line; a video or bundle is written in one go |
+| import_bundle, what_if | no |
+
+Jobs that are paused do not count against `max_jobs`; resuming one is refused where as many wait or run.
 """
 
 from __future__ import annotations
@@ -13,13 +24,16 @@ import msgspec
 
 from app import store as db
 from app.errors import Conflict, NotFound, TooMany
+from app.formats.out import FORMATS
 from app.models import Job, JobKind, new_id
 from app.services import engine_jobs, mask_drawing
 from app.services.context import Context
 from tasks import channel
 from tasks.queue import enqueue
 
-UNFINISHED = ("waiting", "running")
+ACTIVE = ("waiting", "running")
+UNFINISHED = (*ACTIVE, "paused")
+PAUSABLE: tuple[JobKind, ...] = ("track", "find", "auto_label", "extract", "import_labels", "export")
 
 
 def submit(
@@ -49,10 +63,7 @@ def submit(
             return db.jobs.get(cur, job.id)
         except NotFound:
             pass
-        if len(db.jobs.unfinished(cur)) >= ctx.settings.max_jobs:
-            raise TooMany(
-                f"{ctx.settings.max_jobs} jobs already wait or run. Wait for one to finish, or cancel one."
-            )
+        _require_room(ctx, cur)
         db.jobs.insert(cur, job)
         return None
 
@@ -87,14 +98,89 @@ def listing(
 
 
 def cancel(ctx: Context, job_id: str) -> Job:
-    """Ask a job to stop. A waiting job ends at once; a running one stops at its next frame and keeps what it has."""
+    """Ask a job to stop. A waiting or paused job ends at once; a running one stops at its next frame and keeps
+    what it has.
+    """
     job = get(ctx, job_id)
     if job.state not in UNFINISHED:
         return job
-    folder = ctx.paths.job(job_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    channel.request_cancel(folder)
+    channel.request_cancel(ctx.paths.job(job_id))
+    ctx.jobs_started.set()
     return get(ctx, job_id)
+
+
+def pausable(job: Job) -> bool:
+    """Whether a job of this kind can rest and go on where it was."""
+    if job.kind == "export":
+        format = FORMATS.get(msgspec.json.decode(job.args).get("format", ""))
+        return format is not None and bool(format.module)
+    return job.kind in PAUSABLE
+
+
+def pause(ctx: Context, job_id: str) -> Job:
+    """Ask a job to rest. A waiting job does so at once; a running one behind the frame that it is at.
+
+    Raises Conflict for a job that has ended, and for one that cannot be paused.
+    """
+    job = get(ctx, job_id)
+    if job.state == "paused":
+        return job
+    if job.state not in ACTIVE:
+        raise Conflict(f"The job is {job.state}; only a job that waits or runs can be paused.")
+    if not pausable(job):
+        raise Conflict("This job does its work in one go, so it cannot be paused. Cancel it instead.")
+    channel.request_pause(ctx.paths.job(job_id))
+    ctx.jobs_started.set()
+    return get(ctx, job_id)
+
+
+def resume(ctx: Context, job_id: str) -> Job:
+    """Let a paused job go on where it was, behind those that wait already.
+
+    For one that is not paused yet the pause is taken back. Raises Conflict for a job that has ended, TooMany.
+    """
+    folder = ctx.paths.job(job_id)
+
+    def change(cur: db.Cursor) -> tuple[Job, bool]:
+        job = db.jobs.get(cur, job_id)
+        if job.state not in UNFINISHED:
+            raise Conflict(f"The job is {job.state}; only a paused job can be resumed.")
+        if channel.cancel_requested(folder):
+            return job, False
+        if job.state == "paused":
+            _require_room(ctx, cur)
+        # In the transaction: the collector looks at the flag in one of its own when it takes in the pause.
+        asked = channel.pause_requested(folder)
+        if not channel.withdraw_pause(folder) and job.state != "paused":
+            return job, asked and job.state == "waiting"
+        return _go_on(ctx, cur, job), True
+
+    job, again = ctx.store.write(change)
+    if again:
+        start(ctx, job)
+        ctx.events.publish("job", job, job.project_id)
+    return job
+
+
+def _go_on(ctx: Context, cur: db.Cursor, job: Job) -> Job:
+    """The row of a job that waits again after it was paused."""
+    job.state, job.heartbeat, job.attempt, job.message = "waiting", time.time(), 0, ""
+    job.collected = taken_in(ctx, job)
+    return db.jobs.update(cur, job)
+
+
+def taken_in(ctx: Context, job: Job) -> int:
+    """Up to where the job's partial results are in the database, bytes; 0 where the job has to begin anew because
+    they are lost, as after a backup was put back elsewhere.
+    """
+    return job.collected if channel.partial_size(ctx.paths.job(job.id)) >= job.collected else 0
+
+
+def _require_room(ctx: Context, cur: db.Cursor) -> None:
+    if len(db.jobs.unfinished(cur)) >= ctx.settings.max_jobs:
+        raise TooMany(
+            f"{ctx.settings.max_jobs} jobs already wait or run. Wait for one to finish, or cancel one."
+        )
 
 
 def retry(ctx: Context, job_id: str) -> Job:
@@ -104,11 +190,11 @@ def retry(ctx: Context, job_id: str) -> Job:
         job = db.jobs.get(cur, job_id)
         if job.state not in ("failed", "cancelled"):
             raise Conflict(f"The job is {job.state}; only a failed or cancelled job can be tried again.")
+        channel.reset(ctx.paths.job(job_id))
         job.state, job.reason, job.finished_at, job.attempt = "waiting", "", None, 0
         job.heartbeat = time.time()
         return db.jobs.update(cur, job)
 
-    channel.reset(ctx.paths.job(job_id))
     job = ctx.store.write(change)
     start(ctx, job)
     ctx.events.publish("job", job, job.project_id)

@@ -114,9 +114,9 @@ class MaskDrawer:
                 log.warning("masks for the job %s are left to the stand-in: %s", job_id, exc.sentence)
             except Exception:
                 log.exception("masks for the job %s are left to the stand-in", job_id)
-            if not self._stop.is_set():
+            if not self._stop.is_set() and not channel.pause_requested(self._ctx.paths.job(job_id)):
                 self._queue(job_id)
-            line.done(job_id)
+            line.done()
             self._ctx.jobs_started.set()
 
     def _draw(self, job_id: str) -> None:
@@ -124,7 +124,9 @@ class MaskDrawer:
         total = sum(1 for _ in _lines(path))
         fruitless, told_at = 0, 0.0
         for number, line in enumerate(_lines(path)):
-            if self._stop.is_set() or channel.cancel_requested(path.parent) or fruitless >= FRUITLESS:
+            if self._stop.is_set() or fruitless >= FRUITLESS:
+                return
+            if channel.cancel_requested(path.parent) or channel.pause_requested(path.parent):
                 return
             if time.monotonic() - told_at >= TELL_EVERY_S:
                 told_at = time.monotonic()

@@ -51,9 +51,11 @@ def on_stopped(cur: db.Cursor, job: Job) -> None:
 
 
 def tell(ctx: Context, job: Job, records: list[dict[str, Any]]) -> None:
-    """Let every page know which frames changed; all of them where the job has ended, for undo may change."""
+    """Let every page know which frames changed; all of them where the job has ended or rests, for undo may
+    change.
+    """
     frames = [frame_id(job.asset_id or "", r["index"]) for r in records if r["type"] == "frame"]
-    if job.finished_at is not None:
+    if job.finished_at is not None or job.state == "paused":
         news = {"frame_id": None, "actor": args_of(job.args).actor, "key": "", "job": job.id}
         ctx.events.publish("regions", news, job.project_id)
         return

@@ -17,7 +17,7 @@ from app.services import jobs
 from app.services.context import Context
 
 Req = Request[Any, Any, Any]
-STATES = ("waiting", "running", "done", "failed", "cancelled")
+STATES = ("waiting", "running", "paused", "done", "failed", "cancelled")
 
 
 @get("/", sync_to_thread=True)
@@ -27,6 +27,7 @@ def listing(
     wanted: Annotated[str | None, QueryParameter(name="state")] = None,
     limit: FromQuery[int] = 200,
 ) -> list[Job]:
+    """Jobs, the newest first. `state`: waiting, running, paused, done, failed or cancelled."""
     if wanted is not None and wanted not in STATES:
         raise Refused(f"A job is {', '.join(STATES)}; there is no state {wanted!r}.")
     return jobs.listing(
@@ -44,11 +45,28 @@ def read(ctx: NamedDependency[Context], job_id: FromPath[str]) -> Job:
 
 @post("/{job_id:str}/cancel", status_code=200, sync_to_thread=True)
 def cancel(ctx: NamedDependency[Context], job_id: FromPath[str]) -> Job:
+    """Ask a job to stop; what it has done is kept. One that waits or is paused ends at once."""
     return jobs.cancel(ctx, known_id(job_id))
+
+
+@post("/{job_id:str}/pause", status_code=200, sync_to_thread=True)
+def pause(ctx: NamedDependency[Context], job_id: FromPath[str]) -> Job:
+    """Ask a job to rest. One that runs is `paused` behind the frame that it is at; an event tells.
+
+    409 for a job that has ended, and for one that does its work in one go.
+    """
+    return jobs.pause(ctx, known_id(job_id))
+
+
+@post("/{job_id:str}/resume", status_code=200, sync_to_thread=True)
+def resume(ctx: NamedDependency[Context], job_id: FromPath[str]) -> Job:
+    """Let a paused job go on where it was, behind those that wait already. 409 for a job that has ended."""
+    return jobs.resume(ctx, known_id(job_id))
 
 
 @post("/{job_id:str}/retry", status_code=200, sync_to_thread=True)
 def retry(ctx: NamedDependency[Context], job_id: FromPath[str]) -> Job:
+    """Run a failed or cancelled job again; what it had finished is kept."""
     return jobs.retry(ctx, known_id(job_id))
 
 
@@ -60,4 +78,4 @@ async def file(
     return await serve(request, path, download=name)
 
 
-router = Router("/jobs", route_handlers=[listing, read, cancel, retry, file], tags=["jobs"])
+router = Router("/jobs", route_handlers=[listing, read, cancel, pause, resume, retry, file], tags=["jobs"])
