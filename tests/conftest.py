@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,38 @@ from app.settings import Settings, load
 from app.supervisor import BACKOFF_S, Supervisor
 from tests import drawing
 
-LONGEST = ("test_kill.py", "test_main_job.py")
+MODELS = "tests/worker/engines/"
+"""Tests that import a model's packages, which takes longer than most of them: one test process runs them all."""
+LONGEST = (MODELS, "tests/test_kill.py", "tests/browser/")
 """Begun first, so that two processes end at about the same time."""
+MODELS_NEED = {
+    "sam3": ("torch", "torchvision", "sam3", "open_clip", "triton"),
+    "sam2": ("torch", "transformers"),
+    "deeplabv3": ("torch", "torchvision"),
+}
+"""Packages without which a model's tests are skipped."""
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    def rank(item: pytest.Item) -> int:
+        return next((at for at, start in enumerate(LONGEST) if item.nodeid.startswith(start)), len(LONGEST))
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `--dist loadfile` the files of MODELS count as one."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return MODELS if nodeid.startswith(MODELS) else super()._split_scope(nodeid)
+
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -96,26 +120,25 @@ TinyWeights = Callable[[str], Path]
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> TinyWeights:
-    """Saves random weights of a tiny model (sam3, sam2, deeplabv3), once for all test processes.
+    """Random weights of a tiny model (sam3, sam2, deeplabv3), saved once for all test processes.
 
-    In a process of its own, for importing torch takes long. They prove plumbing, never accuracy.
+    All that can be made here at once and in a process of their own, for importing their packages takes long.
+    They prove plumbing, never accuracy.
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "tiny-weights"
 
     def make(name: str) -> Path:
         folder.mkdir(exist_ok=True)
-        path = folder / name
-        with (folder / f"{name}.lock").open("w") as lock:
+        with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not path.exists():
-                part = folder / f"{name}.part"
-                command = [sys.executable, "-m", "tests.tiny", name, str(part)]
+            if not (folder / name).exists():
+                names = [one for one, packages in MODELS_NEED.items() if all(map(find_spec, packages))]
+                command = [sys.executable, "-m", "tests.tiny", str(folder), *names]
                 env = {**os.environ, "OMP_NUM_THREADS": "1"}
                 done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
                 assert done.returncode == 0, done.stderr
-                part.rename(path)
-        return path
+        return folder / name
 
     return make
 

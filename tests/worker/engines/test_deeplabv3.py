@@ -31,13 +31,8 @@ FILE = "deeplabv3.pth"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, tiny_weights: TinyWeights) -> Iterator[Bench]:
-    data = tmp_path_factory.mktemp("data").resolve()
-    (data / "weights").mkdir()
-    (data / "weights" / FILE).symlink_to(tiny_weights("deeplabv3"))
-    made = Bench(data)
-    yield made
-    made.close()
+def bench(deeplabv3_worker: Bench) -> Bench:
+    return deeplabv3_worker
 
 
 def label(bench: Bench, folder: str, sizes: list[tuple[int, int]], start: int = 0) -> dict[str, np.ndarray]:

@@ -52,13 +52,8 @@ REAL = "POINTILLIST_SAM3_WEIGHTS"
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, tiny_weights: TinyWeights) -> Iterator[Bench]:
-    data = tmp_path_factory.mktemp("data").resolve()
-    (data / "weights").mkdir()
-    (data / "weights" / "sam3.pt").symlink_to(tiny_weights("sam3"))
-    made = Bench(data)
-    yield made
-    made.close()
+def bench(sam3_worker: Bench) -> Bench:
+    return sam3_worker
 
 
 def ask(bench: Bench, frame: FrameRef, *points: Point, **more: object) -> Proposals:

@@ -11,7 +11,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -343,13 +342,8 @@ def test_the_number_of_objects_is_bounded(sam3: Any, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, tiny_weights: TinyWeights) -> Iterator[Bench]:
-    data: Path = tmp_path_factory.mktemp("data").resolve()
-    (data / "weights").mkdir()
-    (data / "weights" / "sam3.pt").symlink_to(tiny_weights("sam3"))
-    made = Bench(data)
-    yield made
-    made.close()
+def bench(sam3_worker: Bench) -> Bench:
+    return sam3_worker
 
 
 def anchor(position: int, number: int, x: float, y: float, size: float = 30) -> TrackAnchor:
