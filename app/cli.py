@@ -1,5 +1,5 @@
-"""The command line: `pointillist serve | import | label | auto-label | track | jobs | export | diff | check |
-backup | restore | bench | engines | doctor`.
+"""The command line: `pointillist serve | import | label | auto-label | track | export | diff | check | backup |
+restore | bench | engines | doctor`.
 
 Every command that touches data is a client of the HTTP API: of the server given with --server, of the one
 that runs on the data folder, or of one started for the time of the command. Errors are one sentence on
@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct, structs
 
-from app import cli_auto_label, cli_backup, cli_engines, cli_jobs, cli_labels, cli_review, cli_track
-from app.formats.out import FORMATS
+from app import cli_auto_label, cli_backup, cli_engines, cli_export, cli_labels, cli_review, cli_track
 
 if TYPE_CHECKING:
     from app.client import Client
@@ -166,35 +165,6 @@ def label(common: Common, project: str, clicks: Path, as_json: bool) -> None:
 
 
 @main.command()
-@shared
-@click.option("--project", required=True, help="Name or id of the project.")
-@click.option("--format", "format", required=True, type=click.Choice(list(FORMATS)))
-@click.option("--asset", help="Name or id of one asset.  [default: all]")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path(),
-    help="The folder for the files.",
-)
-@click.option("--unlabelled", type=click.IntRange(0, 65535), help="What unlabelled pixels are written as.")
-@click.option("--all-frames", is_flag=True, help="Write frames without regions too.")
-@click.option("--opacity", type=click.FloatRange(0, 1), help="Of the overlay.")
-@click.option("--edges/--no-edges", default=None, help="Draw the borders in the overlay.")
-@click.option("--media/--no-media", default=None, help="Pack the frames' images too.")
-@click.option("--objects", type=click.Choice(["class", "region"]), help="What one annotation stands for.")
-@click.option("--split", help="The name of the part of the data set, such as train.")
-@click.option("--shared-values", is_flag=True, default=None, help="Let classes of one value merge.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def export(common: Common, project: str, out: Path, as_json: bool, **wanted: Any) -> None:
-    """Export label maps, a data set in one of many formats, an overlay video or a project bundle."""
-    from app.cli_export import export as run
-
-    with common.client() as client:
-        run(client, project, out, wanted, as_json=as_json)
-
-
-@main.command()
 @click.argument("name", type=click.Choice(BENCHES))
 @click.option(
     "--data",
@@ -221,13 +191,13 @@ def doctor(common: Common, as_json: bool) -> None:
     sys.exit(run(common.settings(), as_json=as_json))
 
 
+cli_export.register(main, shared)
 cli_review.register(main, shared)
 cli_backup.register(main, shared)
 cli_labels.register(main, shared)
 cli_track.register(main, shared)
 cli_auto_label.register(main, shared)
 cli_engines.register(main, shared)
-cli_jobs.register(main, shared)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 | format | file |
 |---|---|
-| overlay-mp4 | `<stem>_overlay.mp4` |
+| overlay-mp4, side-by-side-mp4, mask-video | see `tasks/export_video.py` |
 | bundle | `<project>.jsonl`, or `<project>_bundle.zip` with the frames' images |
 | all others | `<project>_<format>.zip`, see `app/formats/out` and `tasks/export_frames.py` |
 
@@ -22,23 +22,24 @@ from msgspec import Struct, field
 
 from app.errors import Refused
 from app.formats.out import FORMATS
-from app.formats.out.model import Options
 from app.formats.out.names import plain_name
-from app.formats.overlay import OverlayWriter, Painter, frame_times
-from tasks import export_bundle
+from app.formats.out.options import Options
+from tasks import export_bundle, export_video
 from tasks.channel import Channel
-from tasks.export_frames import export_frames, read_notes, write_notes
-from tasks.given_masks import GivenMasks, notes_of
-from tasks.rendering import label_map, read_frame
-from tasks.snapshot import Section, Snapshot
+from tasks.export_frames import export_frames
+from tasks.export_video import Work, Written
+from tasks.snapshot import Snapshot
 
 
 class ExportArgs(Struct, kw_only=True):
+    """`end`: when the frame behind the last one is due, on the clock of the frames; None where there is none."""
+
     format: str
     data_dir: str
     out_dir: str
     input: str
     options: Options = field(default_factory=Options)
+    end: float | None = None
 
 
 def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
@@ -63,7 +64,8 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
         notes.append(f"{snapshot.lost} regions of classes that the template no longer has were left out.")
     whole = _WHOLE.get(asked.format)
     if whole:
-        names, done, skipped = whole(channel, snapshot, out, asked, notes)
+        data, options = Path(asked.data_dir), asked.options
+        names, done, skipped = whole(Work(channel, snapshot, out, data, options, asked.end, notes))
     else:
         names, done, skipped = export_frames(
             channel, snapshot, out, asked.format, asked.options, notes, Path(asked.data_dir)
@@ -73,63 +75,24 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
     return {"files": files, "frames": done, "skipped": skipped, "notes": notes}
 
 
-Written = tuple[list[str], int, int]
-"""Names of the files, frames written, frames skipped."""
-
-
-# ── overlay video ────────────────────────────────────────────────────────────
-
-
-def _overlay(channel: Channel, snapshot: Snapshot, out: Path, asked: ExportArgs, notes: list[str]) -> Written:
-    sections = [section for section in snapshot.sections if section.frames]
-    if len(sections) != 1:
-        raise Refused("An overlay video is made of one asset with frames: choose which.")
-    section = sections[0]
-    target = out / f"{plain_name(section.asset.stem, 'frames')}_overlay.mp4"
-    if not target.exists():
-        part = target.with_name(target.name + ".part")
-        times = frame_times(section.times, section.asset.fps)
-        painter = Painter(
-            snapshot.header.class_template.classes, asked.options.opacity, edges=asked.options.edges
-        )
-        given = GivenMasks(Path(asked.data_dir))
-        try:
-            with OverlayWriter(part, _size(snapshot, section), times) as writer:
-                for done, entry in enumerate(snapshot.frames(section), 1):
-                    channel.check()
-                    image = read_frame(entry)
-                    writer.add(painter.paint(image, label_map(entry, given, image) if entry.specs else None))
-                    channel.report(done, section.frames)
-            write_notes(out, notes_of(given.missing))
-            part.replace(target)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-    notes.extend(read_notes(out))
-    return [target.name], section.frames, 0
-
-
-def _size(snapshot: Snapshot, section: Section) -> tuple[int, int]:
-    """The size (width, height) of the video: that of the asset, or of its first frame."""
-    if section.asset.width and section.asset.height:
-        return section.asset.width, section.asset.height
-    frame = next(snapshot.frames(section)).frame
-    return frame.width, frame.height
-
-
 # ── bundle ────────────────────────────────────────────────────────────
 
 
-def _bundle(channel: Channel, snapshot: Snapshot, out: Path, asked: ExportArgs, notes: list[str]) -> Written:
+def _bundle(work: Work) -> Written:
+    """`<project>.jsonl`, or with the frames' images `<project>_bundle.zip`."""
+    channel, snapshot, out, media = work.channel, work.snapshot, work.out, work.options.media
     name = plain_name(snapshot.header.project.name)
-    target = out / (f"{name}_bundle.zip" if asked.options.media else f"{name}.jsonl")
+    target = out / (f"{name}_bundle.zip" if media else f"{name}.jsonl")
     if not target.exists():
         part = target.with_name(target.name + ".part")
-        write = export_bundle.write_zip if asked.options.media else export_bundle.write_text
-        write(channel, snapshot, part, Path(asked.data_dir))
-        part.replace(target)
-    if not asked.options.media:
-        notes.append("The bundle is text without images: it restores where the same frames are at hand.")
+        write = export_bundle.write_zip if media else export_bundle.write_text
+        try:
+            write(channel, snapshot, part, work.data)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    if not media:
+        work.notes.append("The bundle is text without images: it restores where the same frames are at hand.")
     return [target.name], snapshot.frame_count, 0
 
 
@@ -145,7 +108,9 @@ def _described(path: Path, channel: Channel) -> dict[str, Any]:
     return {"name": path.name, "bytes": path.stat().st_size, "sha256": digest.hexdigest()}
 
 
-_WHOLE: dict[str, Callable[[Channel, Snapshot, Path, ExportArgs, list[str]], Written]] = {
-    "overlay-mp4": _overlay,
+_WHOLE: dict[str, Callable[[Work], Written]] = {
+    "overlay-mp4": export_video.overlay,
+    "side-by-side-mp4": export_video.side_by_side,
+    "mask-video": export_video.masks,
     "bundle": _bundle,
 }

@@ -28,7 +28,6 @@ from tasks import child
 from tasks.channel import (
     Busy,
     Channel,
-    Paused,
     Stopping,
     mark_interrupted,
     read_result,
@@ -42,11 +41,12 @@ KINDS: dict[str, str] = {
     "import_bundle": "tasks.import_bundle:run",
     "import_labels": "tasks.import_labels:run",
     "probe": "tasks.probing:run",
+    "sound": "tasks.sound:run",
     "what_if": "tasks.what_if:run",
 }
 """Job kind → "module:function"; the function is `run(channel, args) -> value`, imported when first needed."""
 
-ISOLATED: dict[str, int] = {"extract": 4096, "probe": 4096, "import_labels": 8192}
+ISOLATED: dict[str, int] = {"extract": 4096, "probe": 4096, "sound": 4096, "import_labels": 8192}
 """Kinds that decode foreign bytes run in a process of their own, with this address space in MiB."""
 
 MAX_ATTEMPTS = 3
@@ -180,8 +180,6 @@ def _run(channel: Channel, work: Callable[[Channel], Any]) -> None:
         channel.finish(value)
     except Cancelled:
         channel.fail("The job was cancelled.", error="cancelled", value=channel.kept or None)
-    except Paused:
-        channel.hold()
     except Stopping:
         mark_interrupted(channel.folder)
     except PointillistError as exc:

@@ -1,197 +1,133 @@
-"""Overlay MP4: every frame with its label map over it, at its own time, encoded as H.264.
+"""Label maps over images, as the canvas shows them: class colours with an opacity, and smooth borders.
 
-Frames keep their times (variable frame rates too): the clock of the file is chosen so that every pts is a
-whole number of ticks, and no frame is dropped, repeated or reordered. Colours are written as BT.709, limited
-range, 4:2:0. The picture has the size of the asset; where a side is odd, its last row or column is repeated
-once, because 4:2:0 needs even sides. A frame of another size is scaled to fit and centred on black.
+A border is drawn along the edge of a class, half of its width on either side. Its place is found by a blurred
+mask: the normal distribution that blurs a straight edge tells from the grey how far the edge is, so that a
+border of any width costs one small blur and one table.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from fractions import Fraction
-from itertools import pairwise
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator, Sequence
+from statistics import NormalDist
 
-import av
 import cv2
 import numpy as np
-from av.packet import Packet
-from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from app.algo.labels import hex_colour
 from app.models import ClassDef
 
-DEFAULT_FPS = 25.0
-"""Frames a second where frames have no times (a folder of images)."""
+BORDER = 0.95
+"""Opacity of borders."""
 
-MAX_TIMESCALE = 10_000_000
-"""Clocks finer than this are not used; times are then rounded to microseconds."""
+USUAL_WIDTH = 1.5
+"""Of a border in a picture of 720 lines, in px; larger pictures get wider ones."""
 
-_BT709 = 1
-_LIMITED = 1
-
-
-def timescale_of(times: Iterable[float]) -> int:
-    """The smallest clock, in ticks a second, on which every time (seconds) falls on a tick.
-
-    At most MAX_TIMESCALE; finer times are rounded to microseconds.
-
-    Times come as floats that were fractions (pts × time base); the fraction is recovered from each.
-    """
-    scale = 1
-    for time in times:
-        exact = Fraction(time).limit_denominator(1_000_000)
-        if abs(exact - Fraction(time)) > 1e-9 * max(1.0, abs(time)):
-            return 1_000_000
-        scale = math.lcm(scale, exact.denominator)
-        if scale > MAX_TIMESCALE:
-            return 1_000_000
-    # Players and muxers dislike a clock coarser than a millisecond.
-    return scale * math.ceil(1000 / scale) if scale < 1000 else scale
+_SLOTS = 255
 
 
-def frame_times(times: Sequence[float | None], fps: float | None) -> list[float]:
-    """A time in seconds for each frame, rising from 0; where times are missing, all are spaced by `fps`."""
-    known = [time for time in times if time is not None]
-    if len(known) == len(times) and all(b > a for a, b in pairwise(known)):
-        return [time - known[0] for time in known]
-    step = Fraction(fps or DEFAULT_FPS).limit_denominator(100_000)
-    return [float(index / step) for index in range(len(times))]
+class Look(Struct, kw_only=True, frozen=True):
+    """`opacity` of the fill, 0..1; `width` of the borders in px, None: as suits the picture's height."""
+
+    opacity: float = 0.46
+    outlines: bool = True
+    width: float | None = None
 
 
 class Painter:
-    """Lays a label map over an image: class colours at `opacity` (0..1), borders at full strength."""
+    """Lays label maps over images. What is on top where two borders meet is the class that wins pixels."""
 
-    def __init__(self, classes: Sequence[ClassDef], opacity: float = 0.5, *, edges: bool = True) -> None:
-        self._colours = np.zeros((max((c.id for c in classes), default=0) + 1, 3), np.uint8)
-        for known in classes:
-            self._colours[known.id] = hex_colour(known.colour)
-        self._opacity = min(1.0, max(0.0, opacity))
-        self._edges = edges
+    def __init__(self, classes: Sequence[ClassDef], look: Look | None = None) -> None:
+        self._look = look or Look()
+        self._colours = {known.id: hex_colour(known.colour) for known in classes}
+        order = sorted(enumerate(classes), key=lambda pair: (pair[1].priority, pair[0]))
+        self._ranks = {known.id: rank for rank, (_, known) in enumerate(order)}
+        self._tables: dict[float, tuple[float, NDArray[np.float32]]] = {}
 
     def paint(self, image: NDArray[np.uint8], label_map: NDArray[np.integer] | None) -> NDArray[np.uint8]:
-        """A painted copy of `image` (H, W, 3) uint8 RGB.
+        """A painted copy of `image` (H, W, 3) uint8 RGB; the image itself where there is nothing to paint.
 
         `label_map` (H, W) class ids; where it is 0 (or None) or an unknown id, the image shows.
         """
-        if label_map is None or not label_map.any():
+        if label_map is None:
             return image
-        ids = np.where(label_map < len(self._colours), label_map, 0)
-        colour = self._colours[ids]
-        mixed = cv2.addWeighted(image, 1 - self._opacity, colour, self._opacity, 0)
-        out = np.where((ids != 0)[:, :, None], mixed, image)
-        if self._edges:
-            border = _borders(ids)
-            out[border] = colour[border]
-        return np.ascontiguousarray(out, np.uint8)
+        counts = np.bincount(label_map.ravel())
+        present = [int(id) for id in np.flatnonzero(counts) if id and int(id) in self._colours]
+        if not present:
+            return image
+        out = image.copy()
+        present.sort(key=self._ranks.__getitem__)
+        for batch in _batches(present):
+            self._paint(out, _slots(label_map, batch, len(counts)), batch)
+        return out
+
+    def _paint(self, out: NDArray[np.uint8], slots: NDArray[np.uint8], ids: list[int]) -> None:
+        """Paint the classes whose pixels hold 1, 2, … in `slots`, lowest rank first."""
+        opacity = min(1.0, max(0.0, self._look.opacity))
+        palette = np.zeros((256, 1, 3), np.uint8)
+        palette[1 : len(ids) + 1, 0] = [self._colours[id] for id in ids]
+        if opacity > 0:
+            colour = cv2.applyColorMap(slots, palette)
+            mixed = cv2.addWeighted(out, 1 - opacity, colour, opacity, 0)
+            cv2.copyTo(mixed, slots, out)
+        if self._look.outlines:
+            sigma, table = self._table(width_of(self._look.width, out.shape[0]))
+            for slot in range(1, len(ids) + 1):
+                _border(out, slots, slot, palette[slot, 0], sigma, table)
+
+    def _table(self, width: float) -> tuple[float, NDArray[np.float32]]:
+        """The spread of the blur, and the opacity of a border `width` px wide for each grey of a blurred mask."""
+        if width not in self._tables:
+            sigma = max(0.7, (width + 1) / 5)
+            normal = NormalDist(0, sigma)
+            distance = [np.inf, *(abs(normal.inv_cdf(grey / 255)) for grey in range(1, 255)), np.inf]
+            alpha = BORDER * np.clip(width / 2 + 0.5 - np.array(distance), 0, min(1, width))
+            self._tables[width] = sigma, alpha.astype(np.float32)
+        return self._tables[width]
 
 
-def _borders(ids: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Labelled pixels whose class ends within reach: 1 px at 540 lines, 2 at 1080, and so on."""
-    reach = max(1, round(min(ids.shape) / 540))
-    kernel = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
-    wide = ids.astype(np.uint16)
-    changes = (cv2.dilate(wide, kernel) != wide) | (cv2.erode(wide, kernel) != wide)
-    return changes & (wide != 0)
+def width_of(width: float | None, lines: int) -> float:
+    """The width of borders in a picture of so many lines, in px."""
+    return width if width is not None else max(1.25, USUAL_WIDTH * lines / 720)
 
 
-class OverlayWriter:
-    """Writes the frames of one MP4 as they come; memory does not grow with the length.
-
-    `size` = (width, height) of the asset; `times` = every frame's time in seconds, rising (`frame_times`).
-    The file is complete only after the context is left normally; write aside and rename.
-    """
-
-    def __init__(
-        self, path: Path, size: tuple[int, int], times: Sequence[float], *, quality: int = 20
-    ) -> None:
-        self._times = times
-        self._size = size
-        self._scale = timescale_of(times)
-        self._count = 0
-        self._last = -1
-        self._lengths: dict[int, int] = {}
-        self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
-        self._stream = self._container.add_stream("libx264", rate=_nominal_rate(times))
-        context = self._stream.codec_context
-        context.width, context.height = (side + side % 2 for side in size)
-        context.pix_fmt = "yuv420p"
-        context.time_base = self._stream.time_base = Fraction(1, self._scale)
-        # Without reordered frames decoding time equals presentation time and no edit list is needed.
-        context.options = {"preset": "veryfast", "crf": str(quality), "bf": "0"}
-        context.color_primaries = context.color_trc = context.colorspace = _BT709
-        context.color_range = _LIMITED
-        context.thread_count = 0
-
-    def add(self, image: NDArray[np.uint8]) -> None:
-        """The next frame, (H, W, 3) uint8 RGB."""
-        picture = VideoFrame.from_ndarray(_fitted(image, self._size), format="rgb24")
-        frame = picture.reformat(
-            format="yuv420p",
-            src_colorspace=Colorspace.ITU709,
-            dst_colorspace=Colorspace.ITU709,
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.MPEG,
-        )
-        frame.color_primaries = frame.color_trc = _BT709
-        tick = max(self._last + 1, round(Fraction(self._times[self._count]) * self._scale))
-        frame.pts, frame.time_base = tick, Fraction(1, self._scale)
-        self._lengths[tick] = self._duration_at(self._count, tick)
-        self._last = tick
-        self._count += 1
-        self._mux(self._stream.encode(frame))
-
-    def _mux(self, packets: list[Packet]) -> None:
-        for packet in packets:
-            # The encoder gives every packet the nominal length, which would stretch or cut the last frame.
-            packet.duration = self._lengths.pop(packet.pts or 0, packet.duration)
-            self._container.mux(packet)
-
-    def _duration_at(self, index: int, tick: int) -> int:
-        """Ticks until the next frame; the last one lasts as long as the one before it."""
-        if index + 1 < len(self._times):
-            return max(1, round(Fraction(self._times[index + 1]) * self._scale) - tick)
-        if index:
-            return max(1, tick - round(Fraction(self._times[index - 1]) * self._scale))
-        return max(1, round(self._scale / DEFAULT_FPS))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None and self._count:
-            self._mux(self._stream.encode(None))
-        self._container.close()
+def _batches(ids: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), _SLOTS):
+        yield ids[start : start + _SLOTS]
 
 
-def _nominal_rate(times: Sequence[float]) -> Fraction:
-    if len(times) < 2 or times[-1] <= times[0]:
-        return Fraction(DEFAULT_FPS)
-    return Fraction((len(times) - 1) / (times[-1] - times[0])).limit_denominator(1001)
+def _slots(label_map: NDArray[np.integer], ids: list[int], count: int) -> NDArray[np.uint8]:
+    """The label map with the positions in `ids` from 1, 0 elsewhere. `count`: more than the largest id."""
+    table = np.zeros(count, np.uint8)
+    table[ids] = np.arange(1, len(ids) + 1)
+    if count <= 256:
+        small = np.zeros(256, np.uint8)
+        small[:count] = table
+        return np.asarray(cv2.LUT(label_map.astype(np.uint8), small), np.uint8)
+    return np.take(table, label_map)
 
 
-def _fitted(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The image on a canvas of `size` with even sides."""
-    width, height = size
-    if image.shape[:2] != (height, width):
-        ratio = min(width / image.shape[1], height / image.shape[0])
-        scaled = cv2.resize(
-            image,
-            (max(1, round(image.shape[1] * ratio)), max(1, round(image.shape[0] * ratio))),
-            interpolation=cv2.INTER_AREA if ratio < 1 else cv2.INTER_LINEAR,
-        )
-        canvas = np.zeros((height, width, 3), np.uint8)
-        top, left = (height - scaled.shape[0]) // 2, (width - scaled.shape[1]) // 2
-        canvas[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
-        image = canvas
-    if width % 2 or height % 2:
-        image = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-    return np.ascontiguousarray(image)
+def _border(
+    out: NDArray[np.uint8],
+    slots: NDArray[np.uint8],
+    slot: int,
+    colour: NDArray[np.uint8],
+    sigma: float,
+    table: NDArray[np.float32],
+) -> None:
+    mask = cv2.inRange(slots, float(slot), float(slot))
+    x, y, width, height = cv2.boundingRect(mask)
+    margin = int(3 * sigma) + 1
+    box = np.s_[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
+    soft = cv2.GaussianBlur(
+        mask[box], (2 * margin + 1, 2 * margin + 1), sigma, borderType=cv2.BORDER_REPLICATE
+    )
+    found = cv2.findNonZero(cv2.inRange(soft, 1.0, 254.0))
+    if found is None:
+        return
+    columns, rows = np.asarray(found, np.intp).reshape(-1, 2).T
+    alpha = table[np.asarray(soft, np.uint8)[rows, columns]][:, None]
+    part = out[box]
+    old = part[rows, columns].astype(np.float32)
+    part[rows, columns] = (old + (colour.astype(np.float32) - old) * alpha + 0.5).astype(np.uint8)

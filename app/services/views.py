@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from app.formats.out.options import Options
 from app.models import Asset, Certificate, Frame, Geometry, Job, Project, Sampling
 
 
@@ -174,21 +175,17 @@ class MapFile(Struct, kw_only=True):
     substituted: str = ""
 
 
-class NewExport(Struct, kw_only=True, forbid_unknown_fields=True):
-    """What to export; `app/formats/out` says which options a format heeds.
+class SoundView(Struct, kw_only=True):
+    """Whether an exported video can have sound; `sentence` says why not."""
 
-    `unlabelled_value` is the number written where no region is; `shared_values`: classes may be written alike
-    and merge; `objects`: what one annotation stands for; `split`: name of the part of the data set.
-    """
+    available: bool
+    sentence: str = ""
+    codec: str = ""
+
+
+class NewExport(Options, kw_only=True, forbid_unknown_fields=True):
+    """What to export. A format heeds the options that its row in `app/formats/out` names."""
 
     format: str
     asset_id: str | None = None
-    unlabelled_value: int | None = None
-    only_labelled: bool = True
-    shared_values: bool = False
-    opacity: float = 0.46
-    edges: bool = True
-    media: bool = False
-    objects: Literal["class", "region"] | None = None
-    split: str = ""
     id: str | None = None

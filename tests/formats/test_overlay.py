@@ -1,89 +1,130 @@
+"""Label maps and names over pictures, as the canvas shows them."""
+
 from __future__ import annotations
 
-from pathlib import Path
-
-import av
 import numpy as np
 import pytest
 
-from app.formats.overlay import OverlayWriter, Painter, frame_times, timescale_of
+from app.formats.overlay import Look, Painter
+from app.formats.overlay_labels import Labeller, Named
 from app.models import ClassDef
 
-CLASSES = [ClassDef(id=1, name="road", colour="#ff0000"), ClassDef(id=300, name="car", colour="#0000ff")]
+CLASSES = [
+    ClassDef(id=1, name="road", colour="#ff0000", priority=2),
+    ClassDef(id=300, name="car", colour="#0000ff", priority=1),
+]
 GREY = np.full((48, 64, 3), 128, np.uint8)
-
-
-def encoded(path: Path, times: list[float], size: tuple[int, int], image: np.ndarray) -> list[av.VideoFrame]:
-    with OverlayWriter(path, size, times) as writer:
-        for _ in times:
-            writer.add(image)
-    with av.open(str(path)) as container:
-        return list(container.decode(video=0))
-
-
-def test_frames_keep_varying_times_exactly(tmp_path: Path) -> None:
-    times = [0.0, 1001 / 24000, 4 * 1001 / 24000, 5 * 1001 / 24000, 60 * 1001 / 24000]
-    frames = encoded(tmp_path / "o.mp4", times, (64, 48), GREY)
-    assert [float(frame.pts * frame.time_base) for frame in frames] == pytest.approx(times, abs=1e-9)
-
-
-def test_last_frame_lasts_as_long_as_the_one_before(tmp_path: Path) -> None:
-    frames = encoded(tmp_path / "o.mp4", [0.0, 0.1, 0.5], (64, 48), GREY)
-    assert float(frames[-1].duration * frames[-1].time_base) == pytest.approx(0.4)
-
-
-def test_odd_sides_gain_a_repeated_row_and_column(tmp_path: Path) -> None:
-    image = np.zeros((47, 63, 3), np.uint8)
-    image[-1], image[:, -1] = 255, 255
-    frame = encoded(tmp_path / "o.mp4", [0.0], (63, 47), image)[0]
-    assert (frame.width, frame.height) == (64, 48)
-    assert frame.to_ndarray(format="rgb24")[47, 63].tolist() == pytest.approx([255] * 3, abs=8)
-
-
-def test_colours_are_tagged_and_converted_as_bt709(tmp_path: Path) -> None:
-    image = np.empty((48, 64, 3), np.uint8)
-    image[:] = (200, 30, 60)
-    frame = encoded(tmp_path / "o.mp4", [0.0, 0.04], (64, 48), image)[0]
-    assert (frame.colorspace, frame.color_primaries, frame.color_trc, frame.color_range) == (1, 1, 1, 1)
-    assert frame.to_ndarray(format="rgb24")[20, 20].tolist() == pytest.approx([200, 30, 60], abs=6)
-
-
-def test_frame_of_another_size_is_fitted_on_black(tmp_path: Path) -> None:
-    frame = encoded(tmp_path / "o.mp4", [0.0], (64, 48), np.full((48, 32, 3), 255, np.uint8))[0]
-    row = frame.to_ndarray(format="rgb24")[24, :, 0]
-    assert row[2] < 20
-    assert row[32] > 235
-    assert row[61] < 20
-
-
-def test_clock_has_a_tick_at_every_time() -> None:
-    for times in ([k * 1001 / 30000 for k in range(50)], [0, 0.033, 0.067], [7 / 90000, 11 / 15360], [0.5]):
-        scale = timescale_of(times)
-        assert all(time * scale == pytest.approx(round(time * scale), abs=1e-4) for time in times)
-        assert 1000 <= scale <= 10_000_000
-
-
-def test_frames_without_times_are_spaced_by_the_rate() -> None:
-    assert frame_times([None, None, None], 10) == pytest.approx([0, 0.1, 0.2])
-    assert frame_times([None, None], None) == pytest.approx([0, 0.04])
-    assert frame_times([1.0, 1.0, 2.0], 5) == pytest.approx([0, 0.2, 0.4])
-    assert frame_times([2.0, 2.5, 4.0], 5) == pytest.approx([0, 0.5, 2.0])
+BARE = Look(opacity=0.5, outlines=False)
 
 
 def test_opacity_mixes_class_colour_inside_and_leaves_unlabelled_pixels() -> None:
     label_map = np.zeros((48, 64), np.uint16)
     label_map[10:40, 10:50] = 300
-    out = Painter(CLASSES, 0.5).paint(GREY, label_map)
+    label_map[:4] = 77  # a class that the template no longer has
+    out = Painter(CLASSES, Look(opacity=0.5)).paint(GREY, label_map)
     assert out[25, 30].tolist() == [64, 64, 192]
-    assert out[10, 30].tolist() == [0, 0, 255]
-    assert out[5, 5].tolist() == [128, 128, 128]
+    assert out[[2, 45], 5].tolist() == [[128] * 3] * 2
     assert GREY.min() == GREY.max() == 128
 
 
-def test_edges_can_be_left_out() -> None:
+def test_border_runs_along_the_edge_half_on_either_side_and_the_class_on_top_keeps_its_colour() -> None:
     label_map = np.full((48, 64), 1, np.uint16)
     label_map[:, 32:] = 300
-    out = Painter(CLASSES, 1.0, edges=False).paint(GREY, label_map)
-    assert out[0, 31].tolist() == [255, 0, 0]
-    assert Painter(CLASSES, 0.0).paint(GREY, label_map)[24, 31].tolist() == [255, 0, 0]
-    assert Painter(CLASSES, 0.0, edges=False).paint(GREY, label_map)[24, 31].tolist() == [128, 128, 128]
+    out = Painter(CLASSES, Look(opacity=0.0, width=2.0)).paint(GREY, label_map)[24].astype(int)
+    # Red has the higher priority; 95 % of it on the two pixels at the edge, over as much of blue.
+    assert out[31] == pytest.approx([242, 1, 12], abs=15)
+    assert out[32] == pytest.approx([242, 1, 12], abs=15)
+    assert out[[28, 35]].tolist() == [[128] * 3] * 2
+    wide = Painter(CLASSES, Look(opacity=0.0, width=8.0)).paint(GREY, label_map)[24].astype(int)
+    assert [int(x) for x in np.flatnonzero(wide[:, 0] > 200)] == list(range(28, 36))
+
+
+def test_borders_can_be_left_out() -> None:
+    label_map = np.full((48, 64), 1, np.uint16)
+    label_map[:, 32:] = 300
+    out = Painter(CLASSES, Look(opacity=1.0, outlines=False)).paint(GREY, label_map)
+    assert out[0, [31, 32]].tolist() == [[255, 0, 0], [0, 0, 255]]
+    assert (Painter(CLASSES, Look(opacity=0.0, outlines=False)).paint(GREY, label_map) == GREY).all()
+
+
+def test_more_classes_than_a_byte_can_count_all_get_their_colour() -> None:
+    classes = [ClassDef(id=k, name=str(k), colour=f"#{k:06x}") for k in range(1, 401)]
+    label_map = np.arange(1, 401, dtype=np.uint16).reshape(20, 20)
+    out = Painter(classes, Look(opacity=1.0, outlines=False)).paint(
+        np.zeros((20, 20, 3), np.uint8), label_map
+    )
+    assert (out.astype(int) @ [65536, 256, 1] == label_map).all()
+
+
+# ── names ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def drawn(winners: np.ndarray, *texts: str, labeller: Labeller | None = None) -> np.ndarray:
+    """Where names changed the picture, (H, W) bool."""
+    image = np.full((*winners.shape, 3), 90, np.uint8)
+    named = [Named(str(number), text, (0, 200, 0)) for number, text in enumerate(texts)]
+    (labeller or Labeller()).draw(image, winners, named)
+    return (image != 90).any(axis=2)
+
+
+def test_name_stands_inside_a_large_object_and_beside_a_small_one() -> None:
+    winners = np.zeros((240, 320), np.uint16)
+    winners[40:200, 20:160] = 1
+    inside = drawn(winners, "car")
+    assert inside.any()
+    assert not inside[winners == 0].any()
+    winners[:] = 0
+    winners[100:112, 200:212] = 1
+    beside = drawn(winners, "car")
+    assert beside[winners == 0].sum() > 50
+    assert not beside[winners == 1].any()
+
+
+def test_names_of_neighbours_do_not_cover_each_other() -> None:
+    winners = np.zeros((120, 320), np.uint16)
+    for number, x in enumerate((100, 118, 136), 1):
+        winners[60:74, x : x + 14] = number
+    alone = [drawn(np.where(winners == k, winners, 0), "left", "mid", "right") for k in (1, 2, 3)]
+    assert sum(mask.sum() for mask in alone) > (alone[0] | alone[1] | alone[2]).sum()
+    together = drawn(winners, "left", "mid", "right")
+    assert together.sum() == pytest.approx(sum(int(mask.sum()) for mask in alone), rel=0.1)
+
+
+def test_name_stays_inside_the_frame_at_its_corner() -> None:
+    winners = np.zeros((120, 160), np.uint16)
+    winners[:14, :14] = 1
+    shown = drawn(winners, "Straßenbahn")
+    middle = np.zeros((120, 160), np.uint16)
+    middle[60:74, 70:84] = 1
+    assert shown.sum() == drawn(middle, "Straßenbahn").sum()
+
+
+def test_name_keeps_its_side_while_it_fits_there() -> None:
+    labeller = Labeller()
+    winners = np.zeros((240, 320), np.uint16)
+    winners[4:18, 100:114] = 1
+    first = drawn(winners, "cat", labeller=labeller)
+    assert first[18:].any()
+    winners = np.roll(winners, 100, axis=0)
+    assert drawn(winners, "cat", labeller=labeller)[118:].any()
+    assert drawn(winners, "cat")[:104].any()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["道路", "Дорога", "한국어", "ไทย", "عربي", "😀🚗", "\U000e0041\u202e\x00x", "a\nb", "𒀀", "w" * 500],
+)
+def test_any_name_is_drawn_as_well_as_fonts_can(text: str) -> None:
+    winners = np.ones((120, 400), np.uint16)
+    assert drawn(winners, text).sum() > 60
+
+
+@pytest.mark.parametrize("text", ["", " ", "\u200b\u202e", "\x00"])
+def test_name_of_nothing_visible_is_left_out(text: str) -> None:
+    assert not drawn(np.ones((120, 400), np.uint16), text).any()
+
+
+def test_different_scripts_are_drawn_as_themselves() -> None:
+    winners = np.ones((120, 400), np.uint16)
+    shapes = [drawn(winners, text) for text in ("道路", "汽车", "??", "路道")]
+    assert not any((one == two).all() for k, one in enumerate(shapes) for two in shapes[:k])

@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import msgspec
 import numpy as np
@@ -235,7 +234,7 @@ def test_what_another_engine_certified_is_exported_as_it_was_drawn_and_stand_ins
         )
     assert ((first == 1) == Crop(np.ones((7, 9), bool), 20, 30).full(first.shape)).all()
     assert np.count_nonzero(second == 1) > 63
-    assert world.export("overlay-mp4")[1]["notes"] == [NOTE]
+    assert world.export("overlay-mp4", audio=False)[1]["notes"] == [NOTE]
 
 
 def test_an_export_that_was_interrupted_counts_the_stand_ins_of_both_runs(world: World) -> None:
@@ -371,7 +370,7 @@ def test_images_are_packed_as_they_were_extracted(world: World, format: str) -> 
 
 
 def test_cancelled_export_leaves_no_finished_file(world: World) -> None:
-    for format in ("palette-png", "overlay-mp4", "bundle"):
+    for format in ("palette-png", "overlay-mp4", "mask-video", "bundle"):
         job = world.job()
         request_cancel(job)
         with pytest.raises(Cancelled):
@@ -379,7 +378,7 @@ def test_cancelled_export_leaves_no_finished_file(world: World) -> None:
         assert [
             path
             for path in (world.data / "exports" / job.name).rglob("*.*")
-            if path.suffix in (".zip", ".mp4")
+            if path.suffix in (".zip", ".mp4", ".part")
         ] == []
 
 
@@ -391,15 +390,6 @@ def test_regions_of_classes_that_are_gone_are_left_out_and_counted(tmp_path: Pat
     out, result = world.export("bundle")
     lines = [line for _, line in bundle.read(io.BytesIO((out / result["files"][0]["name"]).read_bytes()))]
     assert sum(isinstance(line, bundle.RegionLine) for line in lines) == 2
-
-
-def test_overlay_has_every_frame_at_its_time(world: World) -> None:
-    out, result = world.export("overlay-mp4", opacity=1.0)
-    assert result["frames"] == FRAMES
-    with av.open(str(out / result["files"][0]["name"])) as container:
-        frames = list(container.decode(video=0))
-    assert [round(float(f.pts * f.time_base), 6) for f in frames] == [0.0, 0.04, 0.2, 0.24]
-    assert frames[1].to_ndarray(format="rgb24")[45, 72].tolist() == pytest.approx([0x28, 0x6E, 0xBE], abs=12)
 
 
 def test_unreadable_frame_is_named(world: World) -> None:

@@ -10,7 +10,8 @@ from msgspec import Struct
 
 class Format(Struct, kw_only=True, frozen=True):
     """`options`: the names of the options that the format heeds ("asset", "one-asset": a choice of
-    asset may, must be made; the others are `model.Options`, shortened). `lossy`: what does not survive, or "".
+    asset may, must be made; "range": `start` and `stop`; "of": what gets a file of its own; the others are
+    `options.Options`, shortened). `lossy`: what does not survive, or "".
     `objects`: what one annotation stands for unless told otherwise. `module`: "" where a task writes it whole.
     """
 
@@ -25,6 +26,8 @@ class Format(Struct, kw_only=True, frozen=True):
 
 
 _MAPS = ("asset", "unlabelled", "shared", "labelled", "media")
+_VIDEO = ("one-asset", "range")
+_PICTURE = ("opacity", "outlines", "labels", "audio", "quality", "max_side")
 _THINGS = ("asset", "labelled", "objects", "media")
 
 TABLE: tuple[Format, ...] = (
@@ -126,9 +129,22 @@ TABLE: tuple[Format, ...] = (
     Format(
         id="overlay-mp4",
         title="Overlay video (MP4)",
-        hint="The frames with their label maps over them.",
-        options=("one-asset", "opacity", "edges"),
+        hint="The frames with their label maps over them, with sound.",
+        options=(*_VIDEO, *_PICTURE),
         lossy="A video to look at; it does not come back as labels.",
+    ),
+    Format(
+        id="side-by-side-mp4",
+        title="Original and overlay side by side (MP4)",
+        hint="One video of both, beside or below each other, with sound.",
+        options=(*_VIDEO, *_PICTURE, "arrangement"),
+        lossy="A video to look at; it does not come back as labels.",
+    ),
+    Format(
+        id="mask-video",
+        title="Mask videos (MP4 or FFV1)",
+        hint="Black and white, one video for every class or track.",
+        options=(*_VIDEO, "of", "lossless"),
     ),
     Format(
         id="bundle",

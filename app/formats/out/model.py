@@ -9,34 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
+from app.formats.out.options import Objects, Options
 from app.models import ClassDef, Track
-
-Objects = Literal["class", "region"]
-
-
-class Options(Struct, kw_only=True):
-    """`unlabelled_value` None = 0 if it is free; `shared_values` lets classes merge (see `label_png`).
-
-    `objects`: what one annotation stands for, None = as usual in the format; `split`: name of the part of the
-    data set ("" = as usual); `media`: pack the frames' images too; `opacity` (0..1), `edges`: of an overlay.
-    """
-
-    unlabelled_value: int | None = None
-    shared_values: bool = False
-    only_labelled: bool = True
-    opacity: float = 0.46
-    edges: bool = True
-    media: bool = False
-    objects: Objects | None = None
-    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)

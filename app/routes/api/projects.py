@@ -14,7 +14,7 @@ from app.models import Job, Project
 from app.routes.api.common import actor_of, known_id, operation_of, revision_of
 from app.services import exports, frames, history, projects
 from app.services.context import Context
-from app.services.views import FramePage, NewExport, ProjectCard
+from app.services.views import FramePage, NewExport, ProjectCard, SoundView
 
 Req = Request[Any, Any, Any]
 
@@ -116,7 +116,15 @@ def edits(
 def export(
     request: Req, ctx: NamedDependency[Context], project_id: FromPath[str], data: JSONBody[NewExport]
 ) -> Job:
+    """Write the project, or one asset, in one of the formats of `GET /projects/export-formats`."""
     return exports.submit(ctx, known_id(project_id), data, actor=actor_of(request))
+
+
+@get("/{project_id:str}/export-sound", sync_to_thread=True)
+def export_sound(
+    ctx: NamedDependency[Context], project_id: FromPath[str], asset_id: FromQuery[str]
+) -> SoundView:
+    return exports.sound(ctx, known_id(project_id), known_id(asset_id))
 
 
 @get("/export-formats", sync_to_thread=False)
@@ -128,6 +136,7 @@ router = Router(
     "/projects",
     route_handlers=[
         create, listing, read, change, trash, restore, frame_page, undo, redo, edits, export, export_formats,
+        export_sound,
     ],
     tags=["projects"],
 )  # fmt: skip
