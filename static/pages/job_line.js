@@ -6,6 +6,8 @@ import { undoable } from './workspace_tracks.js';
 
 const OPEN = ['waiting', 'running', 'paused'];
 const TRACKS = new Set(['track', 'find']);
+/** Of so many of the project's newest jobs it is asked which are open. */
+const RECENT = 100;
 const FOLLOW_MS = 250;
 
 export function mountJobLine(line, { data, order }) {
@@ -45,13 +47,13 @@ export function mountJobLine(line, { data, order }) {
 
   const mine = (job) => TRACKS.has(job.kind) && job.asset_id === data.asset.id;
   /** What is shown: the newest track of this asset, else the newest job. */
-  const newest = () => {
+  const foremost = () => {
     const open = [...jobs.values()].sort((a, b) => b.created_at - a.created_at);
     return open.find(mine) ?? open[0];
   };
 
   function show() {
-    const job = newest();
+    const job = foremost();
     line.hidden = !job;
     if (!job) {
       setFollow(false);
@@ -79,6 +81,8 @@ export function mountJobLine(line, { data, order }) {
     if (!mine(job)) return;
     const { regions = 0, lost = 0 } = job.result ?? {};
     if (job.state === 'done') {
+      // The last frames are not told one by one.
+      if (following && job.args?.direction !== 'both') goAlong(job.args.direction === 'backward' ? job.args.start : job.args.stop);
       const said = [t('tracked_frames', { n: regions }), ...(lost ? [t('tracked_lost', { n: lost })] : [])].join(' ');
       if (regions && job.args?.actor === data.actor) undoable(said);
       else order('say', { text: said });
@@ -99,9 +103,9 @@ export function mountJobLine(line, { data, order }) {
 
   /** All of them anew: when the page opens, and when the stream of events was away. */
   async function load() {
-    const lists = await Promise.all(OPEN.map((state) => api('GET', `/jobs?project=${data.project.id}&state=${state}`).catch(() => null)));
-    if (lists.includes(null)) return;
-    const open = new Map(lists.flat().map((job) => [job.id, job]));
+    const newest = await api('GET', `/jobs?project=${data.project.id}&limit=${RECENT}`).catch(() => null);
+    if (!newest) return;
+    const open = new Map(newest.filter((job) => OPEN.includes(job.state)).map((job) => [job.id, job]));
     const gone = [...jobs.keys()].filter((id) => !open.has(id));
     for (const id of gone) take(await api('GET', `/jobs/${id}`).catch(() => ({ id, state: 'gone' })));
     for (const job of open.values()) jobs.set(job.id, job);
@@ -117,15 +121,17 @@ export function mountJobLine(line, { data, order }) {
   }
   function go() {
     timer = 0;
-    if (!following || wanted === null) return;
+    if (following && wanted !== null) goAlong(wanted);
+  }
+  function goAlong(to) {
     const { index, prompt, draft } = store().get();
     if (prompt || draft || index !== shownIndex) {
       setFollow(false);
       return;
     }
-    shownIndex = wanted;
     wanted = null;
-    order('goto-frame', { index: shownIndex });
+    shownIndex = to;
+    order('goto-frame', { index: to });
   }
   document.body.addEventListener('pt-raw-regions', ({ detail }) => {
     const index = following && detail.frame_id?.startsWith(data.asset.id) && !detail.actor ? frameIndex(detail.frame_id) : -1;

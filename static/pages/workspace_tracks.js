@@ -55,9 +55,11 @@ function showRange({ range }) {
   const button = (state, glyph, key, cap) => make('button', {
     type: 'button', class: 'btn sm', id: `range-${state}`, title: cap, onclick: () => order('mark-range', { state }),
   }, icon(glyph, 's'), t(key, { n }));
+  const back = t('range_todo', { n });
   box.replaceChildren(
     make('div', { class: 'row' }, make('h2', { class: 'sec' }, t('range_frames', { from: count(range.start + 1), to: count(range.stop + 1) })), make('span', { class: 'f t1' }, t('range_selected'))),
-    make('div', { class: 'row wrap' }, button('done', 'check', 'range_done', 'Alt+X'), button('approved', 'shok', 'range_approved', 'Alt+Shift+X'), button('todo', 'retry', 'range_todo', '')));
+    make('div', { class: 'row wrap' }, button('done', 'check', 'range_done', 'Alt+X'), button('approved', 'shok', 'range_approved', 'Alt+Shift+X'),
+      make('button', { type: 'button', class: 'btn ghost icon sm', id: 'range-todo', title: back, 'aria-label': back, onclick: () => order('mark-range', { state: 'todo' }) }, icon('retry', 's'))));
 }
 
 /** A toast whose Undo takes back what it tells of: it goes with the next change, for undo means the last one. */

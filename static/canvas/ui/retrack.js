@@ -1,6 +1,6 @@
 /** Offered after a region of a track was corrected: what becomes of the frames around it. Gone with the next edit or frame. */
 import { el, icon, kbd } from '../dom.js';
-import { anchorsAround } from '../tracks.js';
+import { anchorsAround, trackedBy } from '../tracks.js';
 
 export function mountRetrack(host, { app, store, t }) {
   const button = (id, glyph, label, cap, run) => el('button', { type: 'button', id: `retrack-${id}`, onclick: run }, icon(glyph), t(label), ...cap.map(kbd));
@@ -20,7 +20,7 @@ export function mountRetrack(host, { app, store, t }) {
     bar.hidden = !state.retrack;
     if (!state.retrack) return;
     const region = state.regions.find((one) => one.id === state.retrack.id);
-    name.textContent = state.classes.get(region?.class_id)?.name ?? '';
+    name.textContent = trackedBy(state.lanes, state.retrack.track)?.name ?? state.classes.get(region?.class_id)?.name ?? '';
     const { before, behind } = anchorsAround(state.lanes, state.retrack.track, state.index);
     const alone = Boolean(state.lanes) && before === null && behind === null;
     between.setAttribute('aria-disabled', String(alone));
