@@ -28,6 +28,7 @@ from tasks import child
 from tasks.channel import (
     Busy,
     Channel,
+    Paused,
     Stopping,
     mark_interrupted,
     read_result,
@@ -180,6 +181,8 @@ def _run(channel: Channel, work: Callable[[Channel], Any]) -> None:
         channel.finish(value)
     except Cancelled:
         channel.fail("The job was cancelled.", error="cancelled", value=channel.kept or None)
+    except Paused:
+        channel.hold()
     except Stopping:
         mark_interrupted(channel.folder)
     except PointillistError as exc:
