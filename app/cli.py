@@ -1,5 +1,5 @@
-"""The command line: `pointillist serve | import | label | auto-label | track | export | diff | check | backup |
-restore | bench | engines | doctor`.
+"""The command line: `pointillist serve | import | label | auto-label | track | jobs | export | diff | check |
+backup | restore | bench | engines | doctor`.
 
 Every command that touches data is a client of the HTTP API: of the server given with --server, of the one
 that runs on the data folder, or of one started for the time of the command. Errors are one sentence on
@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from msgspec import Struct, structs
 
-from app import cli_auto_label, cli_backup, cli_engines, cli_export, cli_labels, cli_review, cli_track
+from app import (
+    cli_auto_label,
+    cli_backup,
+    cli_engines,
+    cli_export,
+    cli_jobs,
+    cli_labels,
+    cli_review,
+    cli_track,
+)
 
 if TYPE_CHECKING:
     from app.client import Client
@@ -198,6 +207,7 @@ cli_labels.register(main, shared)
 cli_track.register(main, shared)
 cli_auto_label.register(main, shared)
 cli_engines.register(main, shared)
+cli_jobs.register(main, shared)
 
 
 if __name__ == "__main__":
