@@ -50,7 +50,7 @@ TABLE: dict[str, Entry] = {
         EngineInfo(
             id="classic",
             name="Classic",
-            can=("points", "box", "reach"),
+            can=("points", "box", "reach", "track"),
             licence="Same as Pointillist",
             weights="",
             needs_mb=64,

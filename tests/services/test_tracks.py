@@ -309,7 +309,7 @@ def test_an_asset_put_into_the_trash_ends_its_track(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ({"engine": "classic"}, 422, "cannot track masks through a video. Choose sam3 or sam2 or fake"),
+        ({"engine": "deeplabv3"}, 422, "cannot track masks through a video. Choose classic or sam3 or sam2 or fake"),
         ({"engine": "none"}, 422, "There is no engine"),
         ({"engine": "sam2"}, 422, "sam2"),
         ({"texts": [{"text": "car", "class_id": 2}]}, 422, "one of them"),
@@ -343,7 +343,7 @@ def test_the_command_line_tracks_and_finds(desk: Desk) -> None:
     found = pointillist("--text", "a = b=3", "--start", 10)
     assert found.stdout.startswith("2 regions on 2 frames in 1 tracks, 0 times lost."), found.output
     assert desk.counts() == [1] * 6 + [0] * 4 + [1] * 2
-    refused = pointillist("--region", region["id"], "--engine", "classic")
+    refused = pointillist("--region", region["id"], "--engine", "deeplabv3")
     assert (refused.exit_code, "cannot track" in refused.stderr) == (1, True)
     assert "no TEXT=CLASS" in pointillist("--text", "car=nothing").stderr
     assert "has no region" in pointillist("--frame", 8).stderr

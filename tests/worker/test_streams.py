@@ -210,7 +210,6 @@ def test_mattes_are_written_as_alphas_into_the_folder(bench: Bench) -> None:
         ({"anchors": []}, "nothing to track"),
         ({"stop": 6}, "outside the frames"),
         ({"start": -1}, "outside the frames"),
-        ({"engine": "classic"}, "cannot track"),
         ({"engine": "deeplabv3"}, "cannot track"),
     ],
 )

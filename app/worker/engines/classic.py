@@ -12,7 +12,8 @@ import numpy as np
 from app.algo import classic
 from app.algo.compete import VERSION, PreparedFrame, RegionSeeds, prepare_compete
 from app.algo.render import Crop, competing
-from app.worker.engines import Answer, Ask, Candidate, Engine, Prompt
+from app.worker.engines import Answer, Ask, Candidate, Engine, Plan, Prompt, Walk
+from app.worker.engines.classic_track import track
 from app.worker.weights import Found
 
 
@@ -63,6 +64,9 @@ class Classic(Engine):
         if part.shape[:2] != shape:
             part = cv2.resize(part, shape[::-1], interpolation=cv2.INTER_AREA)
         return Smooth(PreparedFrame(np.ascontiguousarray(part)))
+
+    def track(self, plan: Plan) -> Walk:
+        return track(plan)
 
 
 def _claimed(others: Sequence[Prompt]) -> np.ndarray | None:

@@ -1,0 +1,276 @@
+"""One object on its way through a video: what is remembered of it and where it is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.algo.tracking import searching
+from app.algo.tracking.features import Bools, Floats, Frame, grid_of, shrunk
+from app.algo.tracking.matching import SHIFTS, Box, Memory, vote
+from app.algo.tracking.refining import coefficients
+
+CELL = 4
+"""Side of a cell in pixels at the working size."""
+FINE = 2
+"""The same for thin objects."""
+THIN = 10.0
+"""Pixels; an object that is nowhere thicker is thin."""
+FINE_CELLS = 8000
+"""Cells in the box of a thin object beyond which larger ones must do."""
+AROUND = 8
+"""Cells around the expected place of an object that are looked at."""
+ANCHOR_WEIGHT = 2.0
+RECENT = 2
+"""Memories of earlier answers, besides the previous one."""
+EVERY = 5
+"""Frames between two of them."""
+CONFIDENCE = 60.0
+"""Squared distance that lets a memory count e times less."""
+TINY = 2
+"""Cells; an object that covers fewer is lost."""
+VANISHED = 0.04
+"""Of its usual area: less means that an object is lost."""
+LOST = 0.25
+"""Of the usual confidence in what was found: less means that an object is lost."""
+FOUND = 0.7
+"""Of the usual confidence, from which on a lost object is taken for found."""
+FOUND_AREA = (0.35, 2.5)
+"""Of its usual area, which an object must have to be taken for found."""
+LEARNING = 0.1
+"""Share of the newest answer in the usual confidence."""
+FADING = 0.98
+"""What is left of the usual area a frame later, where the object is smaller."""
+
+
+@dataclass(frozen=True, eq=False)
+class Guess:
+    """Where an object seems to be. `box`: (top, left, bottom, right) in working pixels; `planes`: coefficients of
+    its share there over the colours; `score`: 0..1; `share`: (h, w) float32 of the cells of `cells_box`.
+    """
+
+    box: Box
+    planes: list[Floats]
+    score: float
+
+
+class Followed:
+    """The memories of one object.
+
+    Args:
+        shape: (h, w) at which it is followed.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self._shape = shape
+        self.cell = CELL
+        self.anchors: dict[int, Memory] = {}
+        self._recent: list[Memory] = []
+        self._previous: Memory | None = None
+        self._usual = 0.0
+        """Area in cells."""
+        self._sure = 0.0
+        """Mean confidence of the answers so far, the later ones counting more."""
+        self._age = 0
+
+    @property
+    def lost(self) -> bool:
+        return self._previous is None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the memories."""
+        return sum(memory.cells.nbytes + memory.labels.nbytes for memory in self._memories())
+
+    def _memories(self) -> Iterator[Memory]:
+        previous = () if self._previous is None else (self._previous,)
+        return chain(self.anchors.values(), self._recent, previous)
+
+    def remember(self, position: int, frame: Frame, mask: Bools) -> None:
+        """Keep a confirmed mask (H, W) of a frame for good; where it lies relative to now is found out.
+
+        An empty one says only that the object is not there, so nothing is kept of it.
+        """
+        self.anchors.pop(position, None)
+        if not self.anchors and self._previous is None:
+            self.cell = _cell_of(self._small(mask))
+            self._recent.clear()
+        labels = self._labels(mask)
+        if not labels.any():
+            return
+        memory = Memory.of(frame.cells(self.cell), labels, ANCHOR_WEIGHT)
+        if self._previous is not None:
+            self._align(memory, _centre(self._previous.inner) - self._previous.offset)
+        self.anchors[position] = memory
+        self._usual = max(self._usual, float(labels.sum()))
+
+    def place(self, position: int, frame: Frame, mask: Bools) -> None:
+        """Say where the object is on the frame at hand: what was thought of late was wrong or is confirmed."""
+        self.remember(position, frame, mask)
+        self._recent.clear()
+        self._age = 0
+        self._previous = None
+        anchor = self.anchors.get(position)
+        if anchor is None:
+            return
+        self._usual = float(anchor.inner.sum())
+        self._previous = Memory(anchor.cells, anchor.labels)
+        for other in self.anchors.values():
+            self._align(other, _centre(anchor.inner))
+
+    def forget(self, position: int) -> None:
+        self.anchors.pop(position, None)
+
+    def lose(self) -> None:
+        """Stop following: the object is searched for from now on."""
+        if self._previous is not None:
+            self._recent = [*self._recent, self._previous][-RECENT:]
+        self._previous = None
+
+    def look(self, frame: Frame, flow: Floats | None) -> Iterator[Guess | None]:
+        """Yields None after every step of work, in the end what was found, if anything.
+
+        `flow`: (rows, columns, 2) float32, from the frame's cells to the previous frame's, in cells.
+        """
+        cells = frame.cells(self.cell)
+        found = self._previous is not None
+        if self._previous is None:
+            found = self._search(cells)
+            yield None
+        if not found:
+            return
+        box = self._box(cells.shape[1:])
+        if box is None:
+            self.lose()
+            return
+        top, left, bottom, right = box
+        total = np.full((bottom - top, right - left), 1e-9, np.float32)
+        share = np.zeros_like(total)
+        certain = np.zeros_like(total)
+        votes = []
+        for memory in self._memories():
+            near = flow[top:bottom, left:right] if flow is not None and memory is self._previous else None
+            answer = vote(cells, memory, box, near)
+            votes.append((memory, answer))
+            confidence = np.exp(answer.distance * np.float32(-1 / CONFIDENCE))
+            share += memory.weight * confidence * answer.share
+            total += memory.weight * confidence
+            np.maximum(certain, confidence, out=certain)
+            yield None
+        share /= total
+        inside = share > 0.5
+        area = int(np.count_nonzero(inside))
+        sure = float(certain[inside].mean()) if area else 0.0
+        usual = max(self._usual, 1.0)
+        if self.lost:
+            good = (
+                area >= TINY and sure >= FOUND * self._sure and FOUND_AREA[0] <= area / usual <= FOUND_AREA[1]
+            )
+        else:
+            good = area >= max(TINY, VANISHED * usual) and sure >= LOST * self._sure
+        if not good:
+            self.lose()
+            return
+        self._sure += (sure - self._sure) * (LEARNING if self._sure else 1.0)
+        for memory, answer in votes:
+            memory.offset = np.rint(memory.offset) + np.median(SHIFTS[answer.shift[inside]], axis=0)
+        yield self._refined(frame, box, share, sure)
+
+    def take(self, frame: Frame, mask: Bools | None) -> None:
+        """Go on from the answer (H, W) for this frame, None where the object is not there."""
+        if mask is None:
+            self.lose()
+            return
+        self._age += 1
+        if self._previous is not None and self._age % EVERY == 0:
+            self._recent = [*self._recent, self._previous][-RECENT:]
+        velocity = np.zeros(2) if self._previous is None else self._previous.offset
+        labels = self._labels(mask)
+        self._previous = Memory.of(frame.cells(self.cell), labels)
+        self._previous.offset = velocity
+        self._usual = max(float(labels.sum()), FADING * self._usual)
+
+    def _small(self, mask: Bools) -> Floats:
+        """(h, w) float32: a mask (H, W) at the working size."""
+        whole = mask.astype(np.float32)
+        return whole if mask.shape == self._shape else shrunk(whole, self._shape)
+
+    def _labels(self, mask: Bools) -> Floats:
+        """(rows, columns) float32: how much of each cell a mask (H, W) covers."""
+        return shrunk(self._small(mask), grid_of(self._shape, self.cell))
+
+    @staticmethod
+    def _align(memory: Memory, centre: NDArray[np.float64]) -> None:
+        memory.offset = _centre(memory.inner) - centre
+
+    def _box(self, grid: tuple[int, ...]) -> Box | None:
+        """The cells to look at: around the object where it was and where it should be."""
+        boxes = []
+        sources = [self._previous] if self._previous is not None else [*self._memories()]
+        for memory in sources:
+            x, y, width, height = cv2.boundingRect((memory.inner > 0.5).astype(np.uint8))
+            if not width:
+                continue
+            dy, dx = np.rint(memory.offset).astype(int)
+            boxes.append((y - dy, x - dx, y - dy + height, x - dx + width))
+            if memory is self._previous:
+                boxes.append((y, x, y + height, x + width))
+        if not boxes:
+            return None
+        edges = np.array(boxes)
+        top, left = np.maximum(edges[:, :2].min(0) - AROUND, 0).tolist()
+        bottom, right = np.minimum(edges[:, 2:].max(0) + AROUND, grid).tolist()
+        return (top, left, bottom, right) if bottom > top and right > left else None
+
+    def _search(self, cells: Floats) -> bool:
+        """Align the memories with the most similar place of the frame. False where nothing is like the object."""
+        best: tuple[searching.Place, Memory] | None = None
+        for memory in self._memories():
+            place = searching.find(cells, memory)
+            if place is not None and (best is None or place.distance < best[0].distance):
+                best = (place, memory)
+        if best is None or best[0].distance > CONFIDENCE * 2:
+            return False
+        place, found = best
+        centre = _centre(found.inner) - np.array(place.offset)
+        for memory in self._memories():
+            self._align(memory, centre)
+        found.offset = np.array(place.offset)
+        return True
+
+    def _refined(self, frame: Frame, box: Box, share: Floats, sure: float) -> Guess:
+        top, left, bottom, right = (side * self.cell for side in box)
+        height, width = self._shape
+        whole = cv2.resize(share, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+        bottom, right = min(bottom, height), min(right, width)
+        whole = np.ascontiguousarray(whole[: bottom - top, : right - left])
+        planes = coefficients(frame.small[top:bottom, left:right], whole)
+        inside = whole > 0.5
+        expected = float(whole[inside].sum()) / max(
+            float(np.count_nonzero(inside)) + float(whole[~inside].sum()), 1.0
+        )
+        return Guess((top, left, bottom, right), planes, min(1.0, expected * sure**0.5))
+
+
+def _cell_of(small: Floats) -> int:
+    """The side of the cells for an object of which (h, w) is covered."""
+    solid = (small >= 0.5).astype(np.uint8)
+    x, y, width, height = cv2.boundingRect(solid)
+    if not width or width * height > FINE_CELLS * FINE * FINE:
+        return CELL
+    part = np.pad(solid[y : y + height, x : x + width], 1)
+    thickness = 2 * float(cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_3).max())
+    return FINE if thickness <= THIN else CELL
+
+
+def _centre(labels: Floats) -> NDArray[np.float64]:
+    """(y, x) of the middle of the labels (rows, columns)."""
+    y, x = np.nonzero(labels > 0.5)
+    if not len(y):
+        y, x = np.nonzero(labels >= labels.max())
+    return np.array([y.mean(), x.mean()])

@@ -1,0 +1,65 @@
+"""Looking for a lost object in the whole frame: its picture, compared at every place.
+
+The squared distance of a masked template at every place is a correlation (cv2.matchTemplate), here of the same
+descriptors as in matching, on cells twice as large.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from app.algo.tracking.features import Floats, shrunk
+from app.algo.tracking.matching import Memory
+
+HALVED_FROM = 12
+"""Cells a template must be long and wide before it is searched at half the resolution."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a memory's object may be. `offset`: (dy, dx) in cells from there to the memory; `distance`: mean
+    squared distance of the descriptors, `typical`: the median over all places.
+    """
+
+    offset: tuple[float, float]
+    distance: float
+    typical: float
+
+
+def find(cells: Floats, memory: Memory) -> Place | None:
+    """The most similar place to a memory's object in a frame (CHANNELS, rows, columns), None where the memory
+    shows no object."""
+    labels = memory.inner > 0.5
+    if not labels.any():
+        return None
+    x, y, width, height = cv2.boundingRect(labels.astype(np.uint8))
+    template = memory.inner_cells[:, y : y + height, x : x + width]
+    mask = labels[y : y + height, x : x + width].astype(np.float32)
+    step = 2 if min(width, height) >= HALVED_FROM else 1
+    picture = _interleaved(cells, (cells.shape[1] // step, cells.shape[2] // step))
+    size = (height // step, width // step)
+    shape, mask = _interleaved(template, size), (shrunk(mask, size) > 0.5).astype(np.float32)
+    if not mask.any():
+        return None
+    # A third of the object may lie outside the picture.
+    edge_y, edge_x = mask.shape[0] // 3, mask.shape[1] // 3
+    padded = cv2.copyMakeBorder(picture, edge_y, edge_y, edge_x, edge_x, cv2.BORDER_REPLICATE)
+    if padded.shape[0] < mask.shape[0] or padded.shape[1] < mask.shape[1]:
+        return None
+    table = cv2.matchTemplate(padded, shape, cv2.TM_SQDIFF, mask=mask) / mask.sum()
+    at_y, at_x = np.unravel_index(int(table.argmin()), table.shape)
+    return Place(
+        (y - (float(at_y) - edge_y) * step, x - (float(at_x) - edge_x) * step),
+        float(table[at_y, at_x]),
+        float(np.median(table)),
+    )
+
+
+def _interleaved(planes: Floats, size: tuple[int, int]) -> Floats:
+    """(h, w, C) float32 from (C, rows, columns), as averages on a grid (h, w)."""
+    return np.dstack(
+        [plane if plane.shape == size else shrunk(np.ascontiguousarray(plane), size) for plane in planes]
+    )
