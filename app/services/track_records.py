@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Struct, field
 
-from app.models import Id, Region
+from app.models import Id, Region, Run
 from app.worker.protocol import TextClass
+
+AGREED = 0.8
+"""Two walks between two anchors whose masks overlap less than this (IoU) disagree."""
+SURE = 0.5
+"""A tracker whose score is lower than this is not sure."""
 
 
 class Sources(Struct, kw_only=True):
@@ -44,7 +50,7 @@ class Begun(Struct, kw_only=True, tag="objects"):
 
 
 class Step(Struct, kw_only=True, tag="frame"):
-    """What was found on one frame. `leg`: 0 for the first walk through the frames, 1 for the second.
+    """What was found on one frame. `leg`: see `track_legs.Leg`.
 
     `objects`: the number of the object of each region; `tracks`: those that were looked for here, whose
     earlier regions on this frame give way.
@@ -55,8 +61,6 @@ class Step(Struct, kw_only=True, tag="frame"):
     tracks: list[str]
     objects: list[int]
     regions: list[Region]
-    seen: int
-    lost: int
 
 
 Record = Begun | Step
@@ -66,6 +70,24 @@ def args_of(raw: msgspec.Raw) -> TrackArgs:
     return msgspec.json.decode(raw, type=TrackArgs)
 
 
+def is_unsure(region: Region) -> bool:
+    """Whether a person should look at a tracked region (Region.score, .agreement)."""
+    agreed = region.agreement is None or region.agreement >= AGREED
+    return not agreed or (region.score is not None and region.score < SURE)
+
+
 def id_from(*parts: object) -> str:
     """An id that follows from `parts`, so that doing the same again makes the same."""
     return hashlib.blake2b(" ".join(map(str, parts)).encode(), digest_size=12).hexdigest()
+
+
+def with_frames(runs: Sequence[Run], add: Iterable[int], remove: Iterable[int] = ()) -> list[Run]:
+    """Runs of frames with those of `add`, and without those of `remove` that are not to be added."""
+    inside = {index for start, length in runs for index in range(start, start + length)}
+    out: list[Run] = []
+    for index in sorted((inside - set(remove)) | set(add)):
+        if out and sum(out[-1]) == index:
+            out[-1] = (out[-1][0], out[-1][1] + 1)
+        else:
+            out.append((index, 1))
+    return out

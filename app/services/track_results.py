@@ -19,7 +19,7 @@ from app.models import Asset, ClassTemplate, Job, Region, Track, frame_id
 from app.services import history
 from app.services.bulk_edits import Recorder
 from app.services.context import Context
-from app.services.track_records import Begun, Record, Sources, Step, TrackArgs, args_of
+from app.services.track_records import Begun, Record, Sources, Step, TrackArgs, args_of, with_frames
 
 TOLD_FRAMES = 50
 """More frames than these at a time are told as "all"."""
@@ -148,18 +148,45 @@ def _write(
     there: dict[str, list[Region]] = {}
     for region in db.regions.of_frames(cur, list(frames)):
         there.setdefault(region.frame_id, []).append(region)
-    old: list[Region] = []
-    new: list[Region] = []
+    old: dict[str, Region] = {}
+    new: dict[tuple[str, str | None], Region] = {}
+    looked: dict[str, dict[int, bool]] = {}
     for step in steps:
         frame = frame_id(asset.id, step.index)
         if states[frame] == "approved" and not args.overwrite:
             continue
         mine = [region for region in there.get(frame, []) if region.track_id in step.tracks]
         kept = {region.track_id for region in mine if region.anchor}
-        old += [region for region in mine if region.track_id not in kept]
-        new += [region for region in step.regions if region.track_id not in kept]
-    gone = {region.class_id for region in new} - known.keys()
+        old |= {region.id: region for region in mine if region.track_id not in kept}
+        found = {(frame, r.track_id): r for r in step.regions if r.track_id not in kept}
+        seen = {track for _, track in found} | kept
+        for track in step.tracks:
+            # A walk back may follow in the same batch; what it found replaces what the walk before it found.
+            new.pop((frame, track), None)
+            looked.setdefault(track, {})[step.index] = track in seen
+        new |= found
+    gone = {region.class_id for region in new.values()} - known.keys()
     if gone:
         raise Conflict("The class was deleted meanwhile, so tracking ended. What was found before is kept.")
-    recorder.delete(old)
-    recorder.insert(new)
+    recorder.delete(list(old.values()))
+    recorder.insert(list(new.values()))
+    for id, frames_of in looked.items():
+        _note_lost(cur, recorder, asset.id, id, frames_of)
+
+
+def _note_lost(
+    cur: db.Cursor, recorder: Recorder, asset_id: str, track_id: str, looked: dict[int, bool]
+) -> None:
+    """Keep on which frames the object was not seen. `looked`: by frame index, whether it was."""
+    track = db.tracks.find(cur, track_id)
+    if track is None:
+        return
+    before = track.lost.get(asset_id, [])
+    after = with_frames(before, [i for i, seen in looked.items() if not seen], looked)
+    if after != before:
+        lost = (
+            {**track.lost, asset_id: after}
+            if after
+            else {k: v for k, v in track.lost.items() if k != asset_id}
+        )
+        recorder.update_track(track, replace(track, lost=lost))

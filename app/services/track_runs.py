@@ -6,19 +6,21 @@ walk goes on behind the last record, from the masks that were seen last.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from app import store as db
-from app.errors import Conflict, Refused, Unavailable
+from app.errors import Conflict, Unavailable
 from app.mask_key import competes
 from app.models import ClassTemplate, Frame, Geometry, Job, Region, frame_id
 from app.services import engine_jobs, maps, track_results
 from app.services.context import Context
-from app.services.track_records import Begun, Record, Sources, Step, TrackArgs, args_of, id_from
-from app.worker import protocol
+from app.services.track_legs import BACK, Leg, first_legs, index_of, leg_back
+from app.services.track_records import Begun, Record, Sources, Step, TrackArgs, args_of, id_from, is_unsure
+from app.worker import protocol, registry
 from app.worker.replying import Interrupted
 from tasks import channel as files
 from tasks.channel import Channel
@@ -26,28 +28,8 @@ from tasks.channel import Channel
 STUCK = 3
 """How often the worker may go away without a further frame before the job is given up."""
 PAGE = 2000
-
-
-@dataclass(frozen=True)
-class Leg:
-    """A walk from frame index `start` to `stop`, both included.
-
-    `anchors`: (object, region), in walking order; `begin`: the frame index from which on an object is looked for.
-    """
-
-    number: int
-    start: int
-    stop: int
-    anchors: list[tuple[int, Region]] = field(default_factory=list)
-    begin: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def step(self) -> int:
-        return 1 if self.stop >= self.start else -1
-
-    @property
-    def length(self) -> int:
-        return abs(self.stop - self.start) + 1
+MASKS = "masks"
+"""Folder of a job in which a walk leaves its masks for the walk back."""
 
 
 @dataclass
@@ -55,36 +37,56 @@ class Past:
     """What records say of the walks so far, by leg."""
 
     done: int = 0
+    frames: int = 0
+    """Those of `done` on walks that fuse nothing."""
     regions: int = 0
-    lost: int = 0
     begun: bool = False
     last: dict[int, int] = field(default_factory=dict)
     """The frame index of the last record of a leg."""
     seen: dict[int, dict[int, Region]] = field(default_factory=dict)
     """The newest region of every object of a leg."""
+    lost: set[tuple[str, int]] = field(default_factory=set)
+    """(track, frame index) where an object was not seen."""
+    unsure: set[tuple[str, int]] = field(default_factory=set)
+    """(track, frame index) where a person should look."""
 
     def note(self, record: Record) -> None:
         if isinstance(record, Begun):
             self.begun = True
             return
         self.done += 1
-        self.regions += record.seen
-        self.lost += record.lost
+        if record.leg < BACK:
+            self.frames += 1
+            self.regions += len(record.regions)
         self.last[record.leg] = record.index
         newest = self.seen.setdefault(record.leg, {})
         newest.update(zip(record.objects, record.regions, strict=True))
+        looked = {(track, record.index) for track in record.tracks}
+        seen = {(region.track_id or "", record.index) for region in record.regions}
+        self.lost = self.lost - looked | (looked - seen)
+        unsure = {(r.track_id or "", record.index) for r in record.regions if is_unsure(r)}
+        self.unsure = self.unsure - looked | unsure
 
 
 def run_track(ctx: Context, job: Job, channel: Channel) -> dict[str, Any]:
     """Follow regions through the frames of their asset. Raises Refused, Conflict, Unavailable, Cancelled."""
     args, past = _begin(ctx, job, channel)
-    legs = ctx.store.read(lambda cur: _legs(cur, args))
+    both = not registry.entry_of(args.engine, fake=ctx.settings.fake_engine).one_way
+    legs = ctx.store.read(lambda cur: first_legs(cur, args))
     if not past.begun:
         _append(channel, past, Begun(objects=args.objects))
-    total = sum(leg.length for leg in legs)
     tracks = [thing.track_id for thing in args.objects]
+
+    def back(leg: Leg) -> Leg | None:
+        return ctx.store.read(lambda cur: leg_back(cur, args, leg)) if both else None
+
+    total = sum(leg.length for first in legs for leg in (first, back(first)) if leg is not None)
     for leg in legs:
-        _Walk(ctx, job, channel, args, past, leg, total, tracks).run()
+        _Walk(ctx, job, channel, args, past, leg, total, tracks, keeps=both).run()
+        # Read anew: a person may have confirmed frames during the walk.
+        if (second := back(leg)) is not None:
+            _Walk(ctx, job, channel, args, past, second, total, tracks).run()
+    shutil.rmtree(channel.folder / MASKS, ignore_errors=True)
     return _result(args, past, tracks)
 
 
@@ -101,9 +103,10 @@ def _result(args: TrackArgs, past: Past, tracks: list[str]) -> dict[str, Any]:
     return {
         "asset_id": args.asset_id,
         "engine": args.engine,
-        "frames": past.done,
+        "frames": past.frames,
         "regions": past.regions,
-        "lost": past.lost,
+        "lost": len(past.lost),
+        "unsure": len(past.unsure),
         "tracks": tracks,
     }
 
@@ -130,49 +133,6 @@ def _append(channel: Channel, past: Past, record: Record) -> None:
     channel.kept["frames"] = past.done
 
 
-def _legs(cur: db.Cursor, args: TrackArgs) -> list[Leg]:
-    """The walks that a track needs, each with the anchors that lie on it.
-
-    Of the frames between two chosen regions of an object, the walk forward takes care.
-    """
-    chosen = db.regions.find_many(cur, [id for thing in args.objects for id in thing.region_ids])
-    indices = {
-        number: [index_of(chosen[id]) for id in thing.region_ids if id in chosen]
-        for number, thing in enumerate(args.objects)
-    }
-    indices = {number: found for number, found in indices.items() if found}
-    if not indices:
-        raise Refused("The regions to track from were deleted meanwhile. Choose others.")
-    anchors: list[tuple[int, Region]] = []
-    for number, thing in enumerate(args.objects):
-        confirmed = db.regions.anchors(cur, args.asset_id, [thing.track_id], args.start, args.stop)
-        mine = {r.id: r for r in confirmed} | {id: chosen[id] for id in thing.region_ids if id in chosen}
-        anchors += [(number, region) for region in mine.values()]
-    legs = []
-    if args.direction != "backward":
-        begin = {number: min(found) for number, found in indices.items()}
-        legs.append(_leg(0, min(begin.values()), args.stop, anchors, begin))
-    if args.direction != "forward":
-        pick = max if args.direction == "backward" else min
-        begin = {number: pick(found) for number, found in indices.items()}
-        legs.append(_leg(1, max(begin.values()), args.start, anchors, begin))
-    return [leg for leg in legs if leg.length > 1]
-
-
-def _leg(number: int, start: int, stop: int, anchors: list[tuple[int, Region]], begin: dict[int, int]) -> Leg:
-    step = 1 if stop >= start else -1
-    mine = [
-        (thing, region)
-        for thing, region in anchors
-        if thing in begin and (index_of(region) - begin[thing]) * step >= 0
-    ]
-    return Leg(number, start, stop, sorted(mine, key=lambda pair: index_of(pair[1]) * step), begin)
-
-
-def index_of(region: Region) -> int:
-    return int(region.frame_id[25:])
-
-
 class _Walk:
     """One leg: asked of the worker until it is through, recorded frame by frame."""
 
@@ -186,17 +146,27 @@ class _Walk:
         leg: Leg,
         total: int,
         tracks: list[str],
+        *,
+        keeps: bool = False,
     ) -> None:
         self._ctx, self._job, self._channel = ctx, job, channel
         self._args, self._past, self._leg, self._total = args, past, leg, total
         self.tracks = tracks
         """Track ids by number of object; `find` adds to them."""
+        self._keep = self._masks(leg.number) if keeps else ""
+        self._fuse = self._masks(leg.number - BACK) if leg.fuses else ""
         for number in past.seen.get(leg.number, {}):
             self._track_of(number)
         self._low, self._high = min(leg.start, leg.stop), max(leg.start, leg.stop)
         self._told = {region.id: region.geometry for _, region in leg.anchors}
         """What the worker knows of anchors."""
         self._added: list[tuple[int, Region]] = []
+
+    def _masks(self, leg: int) -> str:
+        """The folder for the masks of a leg, relative to the data folder."""
+        folder = self._channel.folder / MASKS / str(leg)
+        folder.mkdir(parents=True, exist_ok=True)
+        return str(folder.relative_to(self._ctx.paths.data))
 
     def run(self) -> None:
         frames, template = self._ctx.store.read(self._read)
@@ -248,15 +218,20 @@ class _Walk:
     ) -> protocol.Track | protocol.Find:
         newest = self._past.seen.get(self._leg.number, {})
         # Masks that were seen are anchors of a walk that goes on, behind those of a person on the same frame.
-        pairs = sorted(
-            [*newest.items(), *self._leg.anchors, *self._added],
-            key=lambda pair: index_of(pair[1]) * self._leg.step,
-        )
-        anchors = [anchor for pair in pairs if (anchor := self._anchor(*pair, template)) is not None]
+        triples = [(*pair, False) for pair in newest.items()]
+        triples += [(*pair, True) for pair in [*self._leg.anchors, *self._added]]
+        triples.sort(key=lambda triple: index_of(triple[1]) * self._leg.step)
+        anchors = [anchor for triple in triples if (anchor := self._anchor(*triple, template)) is not None]
         args, low = self._args, self._low
         if not args.texts:
             return protocol.Track(
-                frames=refs, anchors=anchors, start=start - low, stop=self._leg.stop - low, engine=args.engine
+                frames=refs,
+                anchors=anchors,
+                start=start - low,
+                stop=self._leg.stop - low,
+                engine=args.engine,
+                keep=self._keep,
+                fuse=self._fuse,
             )
         return protocol.Find(
             frames=refs,
@@ -270,7 +245,9 @@ class _Walk:
             known=anchors,
         )
 
-    def _anchor(self, number: int, region: Region, template: ClassTemplate) -> protocol.TrackAnchor | None:
+    def _anchor(
+        self, number: int, region: Region, confirmed: bool, template: ClassTemplate
+    ) -> protocol.TrackAnchor | None:
         """None where the class of the region was deleted meanwhile."""
         specs = maps.region_specs(template, [region])
         if not specs:
@@ -281,7 +258,11 @@ class _Walk:
             there = self._ctx.store.read(lambda cur: db.regions.of_frame(cur, region.frame_id))
             others = maps.region_specs(template, [other for other in there if other.id != region.id])
         return protocol.TrackAnchor(
-            position=index_of(region) - self._low, object=number, region=specs[0], others=others
+            position=index_of(region) - self._low,
+            object=number,
+            region=specs[0],
+            others=others,
+            confirmed=confirmed,
         )
 
     def _take(self, reply: protocol.Tracked, start: int) -> None:
@@ -297,7 +278,7 @@ class _Walk:
             ]
             _append(self._channel, self._past, Begun(objects=new))
         anchored = {n for n, region in [*self._leg.anchors, *self._added] if index_of(region) == index}
-        looked = [found for found in things if found.object not in anchored]
+        looked = [f for f in things if f.object not in anchored and self._leg.covers(f.object, index)]
         seen = [(f, f.geometry) for f in looked if f.geometry is not None]
         lost = len(looked) - len(seen)
         step = Step(
@@ -306,8 +287,6 @@ class _Walk:
             tracks=[self.tracks[found.object] for found in looked],
             objects=[found.object for found, _ in seen],
             regions=[self._region(index, found, geometry) for found, geometry in seen],
-            seen=len(seen),
-            lost=lost,
         )
         _append(self._channel, self._past, step)
         done = self._past.done
@@ -329,7 +308,8 @@ class _Walk:
                 break
         frame = frame_id(self._args.asset_id, index)
         return Region(
-            id=id_from(self._job.id, track, frame),
+            # A walk back makes regions of its own: those of the walk before it give way.
+            id=id_from(self._job.id, track, frame, *([self._leg.number] if self._leg.fuses else [])),
             frame_id=frame,
             class_id=class_id,
             geometry=geometry,
@@ -339,6 +319,8 @@ class _Walk:
             area=found.area,
             author=self._args.engine,
             attributes=attributes,
+            score=round(found.score, 3),
+            agreement=None if found.agreement is None else round(found.agreement, 3),
         )
 
     def _tell(self, request: int, template: ClassTemplate) -> None:
@@ -350,16 +332,11 @@ class _Walk:
 
         for region in self._ctx.store.read(read):
             number = numbers[region.track_id or ""]
-            begin = self._leg.begin.get(number, self._leg.start)
-            ahead = (index_of(region) - begin) * self._leg.step >= 0
-            if not ahead or self._told.get(region.id) == region.geometry:
+            known = self._told.get(region.id) == region.geometry
+            if known or not self._leg.covers(number, index_of(region)):
                 continue
             self._told[region.id] = region.geometry
-            if (anchor := self._anchor(number, region, template)) is None:
+            if (anchor := self._anchor(number, region, True, template)) is None:
                 continue
             self._added = [pair for pair in self._added if pair[1].id != region.id] + [(number, region)]
             self._ctx.worker.tell(protocol.AddAnchor(track=request, anchor=anchor))
-
-
-engine_jobs.register("track", run_track)
-engine_jobs.register("find", run_find)

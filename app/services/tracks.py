@@ -10,12 +10,12 @@ from msgspec import Meta, Struct, field
 
 from app import store as db
 from app.errors import NotFound, Refused
-from app.models import Asset, ClassTemplate, Id, Job, Project, Region, new_id
-from app.services import jobs, projects
+from app.models import Asset, ClassTemplate, Id, Job, Project, Region, Run, new_id
+from app.services import engine_jobs, jobs, projects, track_runs
 from app.services.asset_ranges import frame_range, live_asset
 from app.services.context import Context
+from app.services.track_legs import around, index_of
 from app.services.track_records import Sources, TrackArgs, id_from
-from app.services.track_runs import index_of
 from app.worker import registry, weights
 from app.worker.protocol import Ability, EngineInfo, TextClass
 
@@ -32,8 +32,10 @@ class NewTrack(Struct, kw_only=True, forbid_unknown_fields=True):
     """What to follow: regions of one asset, or all instances of some texts.
 
     `start`, `stop`: frame indices, both included; all frames where they are left out. `direction`, from the
-    regions on. `every`: for texts, on which frames it is looked for new instances. `overwrite`: also write to
-    frames that are approved. Frames on which a person confirmed a region of the track always keep it.
+    regions on; `between` follows each from the anchor before it to the anchor behind it, and counts the region
+    itself where it is an anchor. Between two anchors objects are followed both ways. `every`: for texts, on
+    which frames it is looked for new instances. `overwrite`: also write to frames that are approved. Frames on
+    which a person confirmed a region of the track always keep it.
     """
 
     asset_id: Id
@@ -41,7 +43,7 @@ class NewTrack(Struct, kw_only=True, forbid_unknown_fields=True):
     texts: Annotated[list[TextClass], Meta(max_length=MAX_TEXTS)] = field(default_factory=list)
     start: Annotated[int, Meta(ge=0)] | None = None
     stop: Annotated[int, Meta(ge=0)] | None = None
-    direction: Literal["forward", "backward", "both"] = "forward"
+    direction: Literal["forward", "backward", "both", "between"] = "forward"
     every: Annotated[int, Meta(ge=1, le=1000)] = 10
     threshold: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.5
     engine: str | None = None
@@ -52,7 +54,7 @@ class NewTrack(Struct, kw_only=True, forbid_unknown_fields=True):
 
 class TrackView(Struct, kw_only=True):
     """A track on the frames of one asset. `anchors`: how many of its regions a person confirmed; `first` and
-    `last`: frame indices.
+    `last`: frame indices; `lost`: runs of frames where it was looked for and not seen.
     """
 
     id: str
@@ -63,6 +65,7 @@ class TrackView(Struct, kw_only=True):
     anchors: int
     first: int
     last: int
+    lost: list[Run]
 
 
 def listing(ctx: Context, project_id: str) -> list[TrackView]:
@@ -80,6 +83,7 @@ def listing(ctx: Context, project_id: str) -> list[TrackView]:
                 anchors=found.anchors,
                 first=found.first,
                 last=found.last,
+                lost=found.lost,
             )
             for found in db.tracks.extents(cur, project_id)
         ]
@@ -113,6 +117,8 @@ def submit(ctx: Context, project_id: str, wanted: NewTrack, *, actor: str) -> Jo
     names = {c.id: c.name for c in template.classes}
     if kind == "track":
         _check_regions(wanted, regions, asset, start, stop)
+        if wanted.direction == "between":
+            ctx.store.read(lambda cur: _check_anchors(cur, regions, asset, start, stop))
         objects, texts = _objects(job_id, regions), []
         what = _listed([names.get(one.class_id, "region") for one in objects])
         title = f"Track {what}"
@@ -181,9 +187,20 @@ def _check_regions(wanted: NewTrack, regions: Sequence[Region], asset: Asset, st
             f"A region to track lies on the frame with index {outside}, outside the range {start} to {stop}."
         )
     forward, backward = min(indices) < stop, max(indices) > start
-    room = {"forward": forward, "backward": backward, "both": forward or backward}
+    room = {"forward": forward, "backward": backward, "both": forward or backward, "between": True}
     if not room[wanted.direction]:
         raise Refused("There is no further frame in this direction. Choose another direction or range.")
+
+
+def _check_anchors(cur: db.Cursor, regions: Sequence[Region], asset: Asset, start: int, stop: int) -> None:
+    tracks = [region.track_id for region in regions if region.track_id]
+    known: dict[str | None, list[Region]] = {}
+    for anchor in db.regions.anchors(cur, asset.id, tracks, start, stop):
+        known.setdefault(anchor.track_id, []).append(anchor)
+    if not any(around(known.get(region.track_id, []), region) for region in regions):
+        raise Refused(
+            "Between anchors needs two of them: confirm or correct the region on another frame first."
+        )
 
 
 def _objects(job_id: str, regions: Sequence[Region]) -> list[Sources]:
@@ -212,3 +229,7 @@ def _listed(names: Sequence[str]) -> str:
     if len(different) > 3:
         return f"{', '.join(different[:2])} and {len(different) - 2} more"
     return " and ".join(filter(None, (", ".join(different[:-1]), different[-1])))
+
+
+engine_jobs.register("track", track_runs.run_track)
+engine_jobs.register("find", track_runs.run_find)

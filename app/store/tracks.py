@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from app.errors import NotFound
-from app.models import Track
+from app.models import Run, Track
 from app.store.cursor import Codec, Cursor, changed_meanwhile
 
 CODEC = Codec(Track, "lost")
+_lost = msgspec.json.Decoder(dict[str, list[Run]]).decode
 
 INSERT = """
 insert into track (id, project_id, class_id, name, revision, created_at, lost)
@@ -24,7 +26,7 @@ from track where project_id = $project_id order by created_at, id
 """
 EXTENTS = """
 select track.id, track.class_id, track.name, region.asset_id, count(*), count(*) filter (region.anchor),
-    min(region.frame_index), max(region.frame_index)
+    min(region.frame_index), max(region.frame_index), track.lost
 from track join region on region.track_id = track.id
 where track.project_id = $project_id
 group by all order by min(track.created_at), track.id, region.asset_id
@@ -67,7 +69,10 @@ def of_project(cur: Cursor, project_id: str) -> list[Track]:
 
 
 class Extent(NamedTuple):
-    """Where in an asset a track has regions: how many, how many of them anchors, first and last frame index."""
+    """Where in an asset a track has regions: how many, how many of them anchors, first and last frame index.
+
+    `lost`: as in `Track`, of this asset.
+    """
 
     track_id: str
     class_id: int
@@ -77,11 +82,13 @@ class Extent(NamedTuple):
     anchors: int
     first: int
     last: int
+    lost: list[Run]
 
 
 def extents(cur: Cursor, project_id: str) -> list[Extent]:
     """The tracks of a project that have regions, oldest first, one row for each asset."""
-    return [Extent(*row) for row in cur.all(EXTENTS, project_id=project_id)]
+    rows = cur.all(EXTENTS, project_id=project_id)
+    return [Extent(*row[:-1], _lost(row[-1]).get(row[3], [])) for row in rows]  # pyright: ignore[reportCallIssue]
 
 
 def count_of_class(cur: Cursor, project_id: str, class_id: int) -> int:

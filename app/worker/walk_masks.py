@@ -68,17 +68,15 @@ class BothWays:
             _write(self._path(self._keep, position), [one for one in seen if one.object in between])
         if self._fuse is None:
             return [(one, None) for one in seen]
-        shape = self._frames[position].shape
-        before = _read(self._path(self._fuse, position), shape)
+        before = _read(self._path(self._fuse, position), self._frames[position].shape)
         return [
-            self._fused(one, before.get(one.object), between[one.object])
+            self._fused(one, before[one.object], between[one.object])
             for one in seen
-            if one.object in between
+            # An anchor that came during the first walk: of the frames before that, there is nothing to fuse.
+            if one.object in between and one.object in before
         ]
 
-    def _fused(self, now: Seen, before: Seen | None, share: float) -> tuple[Seen, float | None]:
-        if before is None:
-            return now, None
+    def _fused(self, now: Seen, before: Seen, share: float) -> tuple[Seen, float | None]:
         first, second = (now, before) if self._forward else (before, now)
         mask, agreement = fuse(first.mask, second.mask, share, (first.score, second.score))
         score = (1 - share) * first.score + share * second.score

@@ -47,3 +47,10 @@ def test_one_walk_that_lost_the_object_gives_way_and_that_is_told() -> None:
         assert (mask == square(30)).all()
         assert agreement == 0
     assert fuse(None, empty, 0.5) == (None, 1.0)
+
+
+def test_masks_that_lie_apart_are_not_averaged_away() -> None:
+    mask, agreement = fuse(square(10), square(60), 0.7)
+    assert mask is not None
+    assert (mask == square(60)).all()
+    assert agreement == 0

@@ -40,7 +40,7 @@ def bring(store: Store, asset: Asset, job: Job, *records: Begun | Step) -> None:
 
 def step(asset: Asset, index: int, **more: int) -> Step:
     found = region(asset, index, anchor=False, **more)
-    return Step(leg=0, index=index, tracks=[TRACK], objects=[0], regions=[found], seen=1, lost=0)
+    return Step(leg=0, index=index, tracks=[TRACK], objects=[0], regions=[found])
 
 
 def job_of(asset: Asset) -> Job:

@@ -64,6 +64,9 @@ class Desk:
         assert job["state"] == "done", job["reason"]
         return job
 
+    def tracks(self) -> list[dict[str, Any]]:
+        return self.server.api("GET", f"/projects/{self.project}/tracks")
+
     def step(self, kind: str = "undo") -> str:
         return self.server.api("POST", f"/projects/{self.project}/{kind}")["what"]
 
@@ -149,12 +152,54 @@ def test_what_a_person_confirmed_is_kept_and_followed_from_there_on(desk: Desk) 
     outline = [[[80, 60], [90, 60], [90, 70], [80, 70]]]
     moved = desk.server.api("PATCH", f"/regions/{tracked['id']}", json={"geometry": {"outline": outline}})
     assert moved["region"]["anchor"]
-    desk.track(desk.on(0)[0])
-    assert desk.areas() == [[400]] * 6 + [[100]] * 6
+    job = desk.track(desk.on(0)[0])
+    assert (job["result"]["frames"], job["result"]["unsure"]) == (12, 5)
+    # Between the two anchors both ways are fused, and these walks see different things.
+    agreements = [regions[0]["agreement"] for regions in desk.all()]
+    assert agreements == [None] + [0.0] * 5 + [None] * 6
+    areas = [area for (area,) in desk.areas()]
+    assert areas[0] == 400
+    assert areas[6:] == [100] * 6
     assert desk.on(6)[0]["id"] == tracked["id"]
     assert len({regions[0]["track_id"] for regions in desk.all()}) == 1
     desk.step()
     assert desk.areas() == [[400]] * 6 + [[100]] + [[400]] * 5
+
+
+def test_between_two_anchors_only_the_frames_between_them_change(desk: Desk) -> None:
+    desk.track(desk.add(2), stop=9)
+    refused = desk.submit(desk.on(2)[0], direction="between", status=422)
+    assert "two of them" in refused["detail"]
+    (tracked,) = desk.on(6)
+    outline = [[[42, 30], [62, 30], [62, 50], [42, 50]]]
+    desk.server.api("PATCH", f"/regions/{tracked['id']}", json={"geometry": {"outline": outline}})
+    before = visible(desk.all())
+    job = desk.track(desk.on(6)[0], direction="between")
+    after = visible(desk.all())
+    assert [index for index in range(FRAMES) if before[index] != after[index]] == [3, 4, 5]
+    assert {regions[0]["agreement"] for regions in desk.all()[3:6]} == {round(18 / 22, 3)}
+    assert job["result"]["frames"] == 5
+    # From a frame between the anchors it is the same walk, whatever that frame shows now.
+    desk.track(desk.on(4)[0], direction="between")
+    assert [region["area"] for (region,) in desk.all()[2:7]] == [
+        region["area"] for (region,) in desk.all()[2:7]
+    ]
+    desk.step()
+    desk.step()
+    assert visible(desk.all()) == before
+
+
+def test_frames_on_which_an_object_was_lost_are_kept_until_it_is_found_there(desk: Desk) -> None:
+    speck = desk.add(0, size=1)
+    desk.track(speck, stop=6)
+    (track,) = desk.tracks()
+    assert track["lost"] == [[1, 6]]
+    desk.add(3, track_id=track["id"])
+    desk.track(desk.on(3)[0], stop=5)
+    assert desk.tracks()[0]["lost"] == [[1, 3], [6, 1]]  # of frame 3 its region says more
+    desk.step()
+    desk.step()
+    assert desk.tracks()[0]["lost"] == [[1, 6]]
 
 
 def test_approved_frames_are_left_alone_unless_asked_for(desk: Desk) -> None:
@@ -205,7 +250,8 @@ def test_a_correction_in_the_middle_of_a_running_track_is_heeded(desk: Desk) -> 
     desk.strike()
     assert desk.server.finished(job)["state"] == "done"
     areas = desk.areas()
-    assert areas[:8] == [[400]] * 8
+    assert areas[:6] == [[400]] * 6
+    assert desk.on(7)[0]["agreement"] == 0.25
     assert areas[8:] == [[100]] * 4
 
 
@@ -309,7 +355,11 @@ def test_an_asset_put_into_the_trash_ends_its_track(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ({"engine": "deeplabv3"}, 422, "cannot track masks through a video. Choose classic or sam3 or sam2 or fake"),
+        (
+            {"engine": "deeplabv3"},
+            422,
+            "cannot track masks through a video. Choose classic or sam3 or sam2 or fake",
+        ),
         ({"engine": "none"}, 422, "There is no engine"),
         ({"engine": "sam2"}, 422, "sam2"),
         ({"texts": [{"text": "car", "class_id": 2}]}, 422, "one of them"),

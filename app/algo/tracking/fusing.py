@@ -43,6 +43,9 @@ def fuse(
     blend = first * _signed(forward[part]) + second * _signed(backward[part])
     mask = np.zeros(forward.shape, bool)
     mask[part] = blend > 0
+    if not mask.any():
+        # They lie apart, and between them is nothing: one of them must be wrong.
+        mask = forward if first >= second else backward
     return mask, both / either
 
 
