@@ -83,7 +83,9 @@ export function createTracks({ store, transport, frames, emit, announce, t, proj
     /** Delete more of a track than one region. → {deleted, frames}; throws what the server answers. */
     async remove(region, scope) {
       const answer = await transport.change(() => ({ method: 'DELETE', url: `/regions/${region.id}?scope=${scope}` }));
-      store.set({ canUndo: true, canRedo: false });
+      const { selected, regions } = store.get();
+      store.set({ canUndo: true, canRedo: false, regions: regions.filter((one) => one.id !== region.id), ...(selected === region.id ? { selected: null, point: null, draft: null } : {}) });
+      if (selected === region.id) emit('pt:selection', { region_ids: [] });
       frames.changedAll();
       emit('pt:regions', { frame_id: region.frame_id });
       await frames.refresh(store.get().frameId);

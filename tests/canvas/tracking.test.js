@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { neighboursOf } from '../../static/canvas/onion.js';
+import { doubtOf } from '../../static/canvas/paint/flags.js';
 import { createStore } from '../../static/canvas/store.js';
 import { MOST_REGIONS, anchorsAround, createTracks, lostAt, subjectsOf, walkOf } from '../../static/canvas/tracks.js';
 
@@ -81,4 +82,13 @@ test('a refused track says why; a begun one is asked for once, with its range', 
   assert.match(id, /^[0-9a-f]{24}$/);
   assert.deepEqual(body, { asset_id: 'v', region_ids: ['a'], direction: 'forward', engine: 'classic', start: 4, stop: 9 });
   assert.equal(store.get().trackEngine, 'classic');
+});
+
+test('what nobody confirmed is uncertain where walks disagree, the tracker doubts, or the target is missed', () => {
+  const made = (patch) => ({ anchor: false, agreement: null, score: null, certificate: null, ...patch });
+  assert.equal(doubtOf(made({ agreement: 0.71, score: 0.9 })), 0.71);
+  assert.equal(doubtOf(made({ agreement: 0.85, score: 0.4 })), 0.4);
+  assert.equal(doubtOf(made({ score: 0.9, certificate: { iou: 0.92, target: 0.95 } })), 0.92);
+  assert.equal(doubtOf(made({ score: 0.9, certificate: { iou: 0.95, target: 0.95 } })), null);
+  assert.equal(doubtOf(made({ anchor: true, agreement: 0.1 })), null);
 });

@@ -1,6 +1,7 @@
 /** Points of all regions, the selection line and handles, certificates. */
 import { regionLoops } from '../labelmap.js';
 import { toScreen } from '../view.js';
+import { paintFlags } from './flags.js';
 import { ringPath, screenPath } from './paths.js';
 import { dot, handle, node, reach } from './points.js';
 
@@ -27,6 +28,7 @@ export function paintMarks(c, size, state) {
     c.globalAlpha = 1;
   }
   if (layers.certificates) for (const region of seen) certificate(c, view, region);
+  else paintFlags(c, size, state, seen);
   // While a prompt refines the region its own points are part of the prompt and are drawn there.
   if (selected && state.prompt?.refine !== selected.id) selectedHandles(c, state, selected, colourOf(selected));
 }

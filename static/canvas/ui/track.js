@@ -156,7 +156,7 @@ export function mountTrack(canvas, { app, tracks, store, t }) {
     box.showPopover();
     place();
     if (fields.hidden) help.focus();
-    else if (start.disabled) what.focus();
+    else if (start.disabled) way.focus();
     else start.focus();
   };
 }
