@@ -120,9 +120,9 @@ export async function api(method, path, body, { revision, operation } = {}) {
   throw error;
 }
 /** Refresh a panel from its own hx-get address. */
-/** How far a job is, in a box with a `.bar` and the button that cancels. → whether it still runs. */
+/** How far a job is, in a box with a `.bar` and the button that cancels. → whether it still runs, or rests. */
 export function showBar(box, job) {
-  const running = job.state === 'waiting' || job.state === 'running';
+  const running = ['waiting', 'running', 'paused'].includes(job.state);
   const pct = job.state === 'done' ? 100 : job.total ? (100 * job.done) / job.total : 0;
   const bar = box.querySelector('.bar');
   box.hidden = false;
@@ -214,6 +214,7 @@ document.addEventListener('click', async (event) => {
   }
 });
 register('cancel-job', (button) => api('POST', `/jobs/${button.dataset.id}/cancel`).then(() => hear('job', {})));
+for (const what of ['pause', 'resume']) register(`${what}-job`, (button) => api('POST', `/jobs/${button.dataset.id}/${what}`).then(() => hear('job', {})));
 register('retry-job', (button) => api('POST', `/jobs/${button.dataset.id}/retry`).then(() => hear('job', {})));
 register('close-dialog', (button) => button.closest('dialog')?.close());
 

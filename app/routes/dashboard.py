@@ -46,6 +46,7 @@ class JobsPanel(Page):
     names: dict[str, str]
     running: int
     waiting: int
+    paused: int
 
 
 class Dashboard(FullPage):
@@ -57,14 +58,15 @@ class Dashboard(FullPage):
     names: dict[str, str]
     running: int
     waiting: int
+    paused: int
     engines: list[Engine]
     last: ProjectCard | None
 
 
 def overview(ctx: Context) -> Overview:
     cards = projects.listing(ctx)
-    unfinished = jobs.listing(ctx, states=jobs.UNFINISHED)
-    waiting = [job for job in unfinished if job.state == "waiting"]
+    active = jobs.listing(ctx, states=jobs.ACTIVE)
+    waiting = [job for job in active if job.state == "waiting"]
     totals = Totals(
         projects=len(cards),
         pending=sum(c.project.status == "pending" for c in cards),
@@ -78,7 +80,7 @@ def overview(ctx: Context) -> Overview:
             certified=sum(c.progress.certified for c in cards),
         ),
         waiting=len(waiting),
-        running=len(unfinished) - len(waiting),
+        running=len(active) - len(waiting),
         next_job=min(waiting, key=lambda job: job.created_at).title if waiting else "",
     )
     return Overview(totals=totals, cards=cards[:SHOWN_PROJECTS], more=max(0, len(cards) - SHOWN_PROJECTS))
@@ -86,13 +88,14 @@ def overview(ctx: Context) -> Overview:
 
 def jobs_panel(ctx: Context) -> JobsPanel:
     newest = jobs.listing(ctx, limit=200)
-    rank = {"running": 0, "waiting": 1}
-    ordered = sorted(newest, key=lambda job: (rank.get(job.state, 2), -job.created_at))
+    rank = {"running": 0, "waiting": 1, "paused": 2}
+    ordered = sorted(newest, key=lambda job: (rank.get(job.state, 3), -job.created_at))
     return JobsPanel(
         jobs=ordered[:SHOWN_JOBS],
         names={c.project.id: c.project.name for c in projects.listing(ctx)},
         running=sum(job.state == "running" for job in newest),
         waiting=sum(job.state == "waiting" for job in newest),
+        paused=sum(job.state == "paused" for job in newest),
     )
 
 
@@ -113,6 +116,7 @@ def index(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
             names=work.names,
             running=work.running,
             waiting=work.waiting,
+            paused=work.paused,
             engines=engines_of(ctx),
             last=last,
         ),

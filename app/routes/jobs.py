@@ -1,4 +1,4 @@
-"""/jobs : background work with progress, cancel, retry and the files it made."""
+"""/jobs : background work with progress, pause, cancel, retry and the files it made."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ SHOWN = 300
 FILTERS: dict[str, tuple[str, ...] | None] = {
     "all": None,
     "active": jobs.UNFINISHED,
+    "paused": ("paused",),
     "done": ("done",),
     "failed": ("failed", "cancelled"),
 }

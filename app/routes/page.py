@@ -248,6 +248,7 @@ def environment() -> Environment:
     )
     env.install_gettext_callables(i18n.gettext, i18n.ngettext, newstyle=True)  # pyright: ignore[reportAttributeAccessIssue]
     env.globals["plural_forms"] = i18n.plural_forms
+    env.tests["pausable"] = jobs.pausable
     env.filters |= {
         "count": as_count,
         "percent": as_percent,

@@ -131,6 +131,7 @@ async function showJob() {
   byId('al-state').textContent = {
     waiting: () => t(stage === 'regions' ? 'al_regions_waiting' : 'al_waiting'),
     running: () => t(stage === 'regions' ? 'al_regions_running' : 'al_running', { done: count(found.done), total: count(found.total) }) + left,
+    paused: () => t('job_rests'),
     done: () => t('al_done', { n: count(found.result.regions), count: found.result.regions }),
     cancelled: () => t(stage === 'find' ? 'al_find_cancelled' : 'al_cancelled'),
     failed: () => `${t('al_failed')} ${found.reason}`,

@@ -59,7 +59,7 @@ async function showExport() {
   if (!found) return;
   const running = showBar(byId('export-progress'), found);
   byId('export-state').textContent = {
-    waiting: t('export_waiting'),
+    waiting: t('export_waiting'), paused: t('job_rests'),
     running: t('export_running', { done: count(found.done), total: count(found.total), left: found.eta_s === null ? '' : seconds(found.eta_s) }),
     done: t('export_done'), cancelled: t('export_cancelled'), failed: `${t('export_failed')} ${found.reason}`,
   }[found.state];

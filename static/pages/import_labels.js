@@ -173,7 +173,7 @@ async function look() {
   const job = await api('GET', `/jobs/${state.job}`).catch((error) => (error.status === 404 ? null : undefined));
   if (mine !== looking || job === undefined) return;
   if (job === null) lost();
-  else if (job.state === 'waiting' || job.state === 'running') showProgress(job);
+  else if (['waiting', 'running', 'paused'].includes(job.state)) showProgress(job);
   else await finished(job);
 }
 document.body.addEventListener('pt-job', look);
@@ -195,7 +195,7 @@ function showProgress(job) {
   if (job.total) bar.setAttribute('aria-valuenow', String(Math.floor(pct)));
   bar.firstElementChild.dataset.pct = String(pct);
   card.querySelector('.st').textContent = [
-    job.state === 'waiting' ? t('waiting') : job.total ? t('progress', { done: count(job.done), total: count(job.total) }) : '',
+    job.state === 'waiting' ? t('waiting') : job.state === 'paused' ? t('job_rests') : job.total ? t('progress', { done: count(job.done), total: count(job.total) }) : '',
     job.eta_s === null || job.state === 'waiting' ? '' : t('left', { left: seconds(job.eta_s) }),
   ].filter(Boolean).join(' · ');
 }

@@ -157,7 +157,7 @@ def test_the_import_sheet_gives_the_reason_why_a_file_cannot_be_used(server: Ser
 
 def test_scripts_get_the_fields_of_a_page_as_json(server: Server) -> None:
     answer = server.http.get("/dashboard/_jobs", headers={"Accept": "application/json"})
-    assert set(answer.json()) == {"jobs", "names", "running", "waiting"}
+    assert set(answer.json()) == {"jobs", "names", "running", "waiting", "paused"}
 
 
 def test_theme_and_language_come_from_the_cookies_and_nonsense_is_ignored(server: Server) -> None:
