@@ -75,10 +75,10 @@ def drag(page: Page, x: float, y: float, reach: float) -> None:
 
 def accept(page: Page, regions: int) -> None:
     """Enter on the waiting proposal; afterwards the frame has that many regions and all is saved."""
-    expect(page.locator(".pchip")).to_be_visible()
+    expect(page.locator("#proposal")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page.locator(TREE_REGIONS)).to_have_count(regions)
-    expect(page.locator(".pchip")).to_be_hidden()
+    expect(page.locator("#proposal")).to_be_hidden()
     expect(page.locator("#saved")).to_have_attribute("data-state", "saved", timeout=20_000)
 
 

@@ -18,7 +18,7 @@ export function mountChip(host, { app, store, t }) {
   const limit = el('span', { class: 'lim', hidden: true }, slider, from);
   const accept = el('button', { type: 'button', class: 'ac', onclick: () => app.accept() });
   const reject = el('button', { type: 'button', class: 'rj', onclick: () => app.reject() }, icon('x'), t('proposal.reject'), kbd('Esc'));
-  const chip = el('div', { class: 'pchip', role: 'group', 'aria-label': t('proposal.group'), hidden: true }, who, limit, more, accept, reject);
+  const chip = el('div', { class: 'pchip', id: 'proposal', role: 'group', 'aria-label': t('proposal.group'), hidden: true }, who, limit, more, accept, reject);
   host.append(chip);
   let size = { w: 0, h: 0 };
 
