@@ -4,7 +4,7 @@ import { frameIndex } from '../canvas/ids.js';
 import { trackedBy } from '../canvas/tracks.js';
 import { undoable } from './workspace_tracks.js';
 
-const OPEN = ['waiting', 'running', 'paused'];
+const NOW = ['running', 'paused', 'waiting'];
 const TRACKS = new Set(['track', 'find']);
 /** Of so many of the project's newest jobs it is asked which are open. */
 const RECENT = 100;
@@ -46,9 +46,9 @@ export function mountJobLine(line, { data, order }) {
   }
 
   const mine = (job) => TRACKS.has(job.kind) && job.asset_id === data.asset.id;
-  /** What is shown: the newest track of this asset, else the newest job. */
+  /** What is shown: a track of this asset before other jobs, one that runs before one that waits, the newest. */
   const foremost = () => {
-    const open = [...jobs.values()].sort((a, b) => b.created_at - a.created_at);
+    const open = [...jobs.values()].sort((a, b) => NOW.indexOf(a.state) - NOW.indexOf(b.state) || b.created_at - a.created_at);
     return open.find(mine) ?? open[0];
   };
 
@@ -86,14 +86,16 @@ export function mountJobLine(line, { data, order }) {
       const said = [t('tracked_frames', { n: regions }), ...(lost ? [t('tracked_lost', { n: lost })] : [])].join(' ');
       if (regions && job.args?.actor === data.actor) undoable(said);
       else order('say', { text: said });
-    } else if (job.state === 'cancelled') order('say', { text: t('tracked_kept', { n: count(job.done) }) });
-    else if (job.state === 'failed') showProblem(new Error(job.reason || t('failed')));
+    } else if (job.state === 'cancelled') {
+      if (!job.done) order('say', { text: t('tracked_none') });
+      else if (job.args?.actor === data.actor) undoable(t('tracked_kept', { n: job.done }));
+    } else if (job.state === 'failed') showProblem(new Error(job.reason || t('failed')));
   }
 
   function take(job) {
     if (!job?.id || (job.project_id && job.project_id !== data.project.id)) return;
     const before = jobs.get(job.id);
-    if (OPEN.includes(job.state)) jobs.set(job.id, job);
+    if (NOW.includes(job.state)) jobs.set(job.id, job);
     else {
       jobs.delete(job.id);
       if (before) ended(job);
@@ -105,7 +107,7 @@ export function mountJobLine(line, { data, order }) {
   async function load() {
     const newest = await api('GET', `/jobs?project=${data.project.id}&limit=${RECENT}`).catch(() => null);
     if (!newest) return;
-    const open = new Map(newest.filter((job) => OPEN.includes(job.state)).map((job) => [job.id, job]));
+    const open = new Map(newest.filter((job) => NOW.includes(job.state)).map((job) => [job.id, job]));
     const gone = [...jobs.keys()].filter((id) => !open.has(id));
     for (const id of gone) take(await api('GET', `/jobs/${id}`).catch(() => ({ id, state: 'gone' })));
     for (const job of open.values()) jobs.set(job.id, job);
