@@ -31,6 +31,9 @@ FALLBACKS = (
 )  # fmt: skip
 """Outline fonts that are tried, in this order, for what OpenCV's fonts lack."""
 
+ROOM = 12
+"""An object this many times as large as its name takes it in again, wherever the name stood before."""
+
 _HALO = 0.8
 _WEIGHT = 600
 
@@ -140,20 +143,31 @@ class _Seen(NamedTuple):
 def _seen(
     winners: NDArray[np.integer], objects: Sequence[Named | None], size: int
 ) -> Iterator[tuple[Named, _Seen]]:
-    """The named objects that are large enough for a name, largest first."""
+    """The largest pieces of the named objects that are large enough for a name, largest first."""
     rows = []
     for number, (box, named) in enumerate(zip(find_objects(winners, len(objects)), objects, strict=True), 1):
         if box is None or named is None or not named.text:
             continue
-        mask = winners[box] == number
+        mask, x, y = _largest_piece(winners[box] == number)
         area = int(np.count_nonzero(mask))
         if area >= size * size / 4:
-            rows.append((area, named, mask, Box(box[1].start, box[0].start, mask.shape[1], mask.shape[0])))
+            place = Box(box[1].start + x, box[0].start + y, mask.shape[1], mask.shape[0])
+            rows.append((area, named, mask, place))
     rows.sort(key=lambda row: (-row[0], row[1].key))
     for _, named, mask, box in rows[:MOST]:
         moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
         middle = box.x + moments["m10"] / moments["m00"], box.y + moments["m01"] / moments["m00"]
         yield named, _Seen(mask, box, middle, _deepest(mask, box))
+
+
+def _largest_piece(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int, int]:
+    """The largest connected piece, tightly cut, and where its top left pixel lies in `mask`."""
+    count, numbered, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), ltype=cv2.CV_16U)
+    if count <= 2:
+        return mask, 0, 0
+    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    x, y, width, height = (int(value) for value in stats[largest, :4])
+    return np.asarray(numbered[y : y + height, x : x + width] == largest), x, y
 
 
 def _deepest(mask: NDArray[np.bool_], box: Box) -> tuple[float, float]:
@@ -175,7 +189,8 @@ def _candidates(seen: _Seen, patch: _Patch, known: _Place | None) -> Iterator[tu
         "right": Box(box.x + box.w, top, width, height),
         "left": Box(box.x - width, top, width, height),
     }
-    if known is not None and known.side in beside:
+    roomy = int(np.count_nonzero(seen.mask)) > ROOM * width * height
+    if known is not None and known.side in beside and not roomy:
         yield known, beside[known.side]
     if known is not None and known.side == "inside":
         x, y = seen.middle[0] + known.dx, seen.middle[1] + known.dy
@@ -217,10 +232,13 @@ def _patch(text: str, size: int, colour: tuple[int, int, int]) -> _Patch | None:
     ink = np.zeros((height, width), np.uint8)
     ink[margin : margin + letters.shape[0], margin + dot + gap : width - margin] = letters
     colours = np.full((height, width, 3), 255, np.float32)
-    disc = np.zeros((height, width), np.uint8)
     centre = (round((margin + dot / 2) * 16), round(height / 2 * 16))
+    disc, inner = np.zeros((2, height, width), np.uint8)
     cv2.circle(disc, centre, round(dot / 2 * 16), 255.0, -1, cv2.LINE_AA, 4)
-    colours[disc > 0] = colour
+    cv2.circle(inner, centre, round((dot / 2 - max(1, size / 16)) * 16), 255.0, -1, cv2.LINE_AA, 4)
+    # A white ring keeps the dot visible on an object of its own colour.
+    share = (inner / 255)[..., None]
+    colours = (colours * (1 - share) + np.array(colour) * share).astype(np.float32)
     ink = np.maximum(ink, disc)
     reach = 2 * max(1, round(size * 0.12)) + 1
     halo = cv2.dilate(ink, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
