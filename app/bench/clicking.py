@@ -6,22 +6,17 @@ whole frame at once, the largest there is. The prompt goes browser → web → w
 
 from __future__ import annotations
 
-import contextlib
 import json
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import httpx
 import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
-from app.models import new_id
-from app.settings import load
-from app.supervisor import Supervisor
+from app.bench.serving import client, imported, served
 
 CLICKS = 300
 WARM_UP = 20
@@ -32,43 +27,18 @@ TARGET = {"p50": 6.0, "p95": 20.0}
 def run(*, clicks: int = CLICKS, size: tuple[int, int] = SIZE) -> dict[str, float]:
     """Start a server on an empty folder, click `clicks` times; {"p50", "p95"} in milliseconds."""
     with tempfile.TemporaryDirectory(prefix="pointillist-bench-") as folder, served(Path(folder)) as url:
-        with httpx.Client(base_url=f"{url}/api/v1", timeout=60) as http:
+        with client(url) as http:
             project, frame = _one_frame(http, size)
         with _workspace(url, project) as socket:
             times = [_click(socket, frame, size, number) for number in range(WARM_UP + clicks)][WARM_UP:]
     return {"p50": float(np.percentile(times, 50)), "p95": float(np.percentile(times, 95))}
 
 
-@contextlib.contextmanager
-def served(data: Path) -> Iterator[str]:
-    """A server with the fake engine on a free port; its address."""
-    settings = load(None, data=data, port=0, open_browser=False, fake_engine=True, min_free_gb=0.0)
-    supervisor = Supervisor(settings)
-    try:
-        yield supervisor.start().rstrip("/")
-    finally:
-        supervisor.stop()
-
-
 def _one_frame(http: httpx.Client, size: tuple[int, int]) -> tuple[str, str]:
     """Import one grey image; (project id, frame id)."""
     _, png = cv2.imencode(".png", np.full((*size, 3), 90, np.uint8))
-    project = _json(http.post("/projects", json={"name": "Clicks"}))["id"]
-    upload = new_id()
-    _json(http.put(f"/uploads/{upload}", params={"name": "frame.png"}, content=png.tobytes()))
-    made = _json(http.post(f"/projects/{project}/assets", json={"upload_id": upload}))
-    deadline = time.monotonic() + 60
-    while (job := _json(http.get(f"/jobs/{made['job']['id']}")))["state"] != "done":
-        if job["state"] in ("failed", "cancelled") or time.monotonic() > deadline:
-            raise RuntimeError(f"The frame could not be imported: {job['reason'] or 'it took too long'}")
-        time.sleep(0.05)
-    page = _json(http.get(f"/projects/{project}/frames", params={"asset": made["asset"]["id"]}))
-    return project, page["frames"][0]["id"]
-
-
-def _json(answer: httpx.Response) -> Any:
-    answer.raise_for_status()
-    return answer.json()
+    made = imported(http, "frame.png", png.tobytes())
+    return made.project, made.frames[0]
 
 
 def _workspace(url: str, project: str) -> ClientConnection:

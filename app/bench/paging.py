@@ -19,7 +19,7 @@ from typing import Any
 import httpx
 
 from app import store as db
-from app.bench.clicking import served
+from app.bench.serving import served
 from app.models import (
     Asset,
     ClassDef,
