@@ -33,6 +33,7 @@ class Engine(Struct, kw_only=True):
     step: str = ""
     command: str = ""
     note: str = ""
+    about: str = ""
     file: str = ""
     sha256: str = ""
     chosen: bool = False

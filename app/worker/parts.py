@@ -65,6 +65,8 @@ class EngineInfo(Struct, kw_only=True):
     """The command of that step, to copy."""
     note: str = ""
     """What to know although it can run (no GPU: it will be slow)."""
+    about: str = ""
+    """What else to know of it, in a sentence or two."""
     licence_url: str = ""
     file: str = ""
     """The weights in use: a path, empty where there are none."""

@@ -111,6 +111,20 @@ TABLE: dict[str, Entry] = {
         hub="https://download.pytorch.org/models/deeplabv3_resnet101_coco-586e9e4e.pth",
         without_gpu="on a processor a frame takes 5 to 20 seconds",
     ),
+    "interpolate": Entry(
+        EngineInfo(
+            id="interpolate",
+            name="Interpolation of outlines",
+            can=("track",),
+            licence="Same as Pointillist",
+            weights="",
+            needs_mb=16,
+            about="It moves and bends the outline from one anchor of a track to the next, without looking at the "
+            "pictures. It works only between two anchors, and only where it is chosen.",
+        ),
+        "app.worker.engines.interpolate:Interpolate",
+        one_way=True,
+    ),
     "fake": Entry(
         EngineInfo(
             id="fake",

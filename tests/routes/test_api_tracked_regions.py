@@ -185,3 +185,22 @@ def test_a_range_outside_the_asset_and_another_state_are_refused(
     before = states_of(desk)
     assert desk.server.api("POST", f"/assets/{desk.asset}/states", json=body, status=status)["detail"]
     assert states_of(desk) == before
+
+
+def test_outlines_between_two_anchors_are_interpolated_without_looking_at_pictures(desk: Desk) -> None:
+    track = new_id()
+    ends = [
+        desk.add(index, {"outline": [[[x, 40], [x + 20, 40], [x + 20, 60], [x, 60]]]}, track_id=track)
+        for index, x in ((0, 20), (4, 100))
+    ]
+    body = {"asset_id": desk.asset, "region_ids": [ends[0]["id"]], "engine": "interpolate"}
+    job = desk.server.api("POST", f"/projects/{desk.project['id']}/tracks", json=body)
+    job = desk.server.finished(job)
+    assert (job["state"], job["reason"]) == ("done", "")
+    assert desk.counts() == [1, 1, 1, 1, 1, 0]
+    (middle,) = desk.on(2)
+    xs = [x for ring in middle["geometry"]["outline"] for x, _ in ring]
+    assert (min(xs), max(xs)) == (60, 80)
+    assert (middle["author"], middle["anchor"], middle["track_id"]) == ("interpolate", False, track)
+    desk.step()
+    assert desk.counts() == [1, 0, 0, 0, 1, 0]

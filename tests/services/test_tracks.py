@@ -358,7 +358,7 @@ def test_an_asset_put_into_the_trash_ends_its_track(desk: Desk) -> None:
         (
             {"engine": "deeplabv3"},
             422,
-            "cannot track masks through a video. Choose classic or sam3 or sam2 or fake",
+            "cannot track masks through a video. Choose classic or sam3 or sam2 or interpolate or fake",
         ),
         ({"engine": "none"}, 422, "There is no engine"),
         ({"engine": "sam2"}, 422, "sam2"),

@@ -173,6 +173,12 @@ def test_only_without_a_gpu_an_engine_says_how_slow_it_is(
 
 def test_the_listing_leaves_test_engines_out_and_imports_no_model(tmp_path: Path) -> None:
     before = set(sys.modules)
-    assert [info.id for info in weights.infos(tmp_path)] == ["classic", "sam3", "sam2", "deeplabv3"]
+    assert [info.id for info in weights.infos(tmp_path)] == [
+        "classic",
+        "sam3",
+        "sam2",
+        "deeplabv3",
+        "interpolate",
+    ]
     assert not {"torch", "sam3", "transformers"} & (set(sys.modules) - before)
     assert replace(weights.infos(tmp_path)[0], note="") == TABLE["classic"].info
