@@ -28,6 +28,7 @@ export const TRACK_STRINGS = {
   'track.go': 'Track {regions} over {frames}',
   'track.go_between': 'Track {regions} between anchors',
   'track.none_selected': 'No region is selected.',
+  'track.accept_first': 'Accept or reject the proposal first.',
   'track.no_region': 'No region can be tracked here.',
   'track.too_many': 'More than {most} regions cannot be tracked at once.',
   'track.at_start': 'This is the first frame.',

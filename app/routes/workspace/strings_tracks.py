@@ -32,6 +32,7 @@ def track_strings() -> dict[str, str]:
         "track.go": _("Track {regions} over {frames}"),
         "track.go_between": _("Track {regions} between anchors"),
         "track.none_selected": _("No region is selected."),
+        "track.accept_first": _("Accept or reject the proposal first."),
         "track.no_region": _("No region can be tracked here."),
         "track.too_many": _("More than {most} regions cannot be tracked at once."),
         "track.at_start": _("This is the first frame."),

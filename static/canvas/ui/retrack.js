@@ -9,7 +9,7 @@ export function mountRetrack(host, { app, store, t }) {
   const only = button('frame', 'check', 'retrack.frame', ['Esc'], () => app.leaveRetrack());
   onward.classList.add('ac');
   const name = el('b', { class: 'tr' });
-  const bar = el('div', { class: 'pchip retrack', id: 'retrack', role: 'group', 'aria-label': t('retrack.group'), hidden: true },
+  const bar = el('div', { class: 'pt-retrack', id: 'retrack', role: 'group', 'aria-label': t('retrack.group'), hidden: true },
     el('span', { class: 'who' }, icon('ancf', true), name, el('span', { class: 'st' }, t('retrack.corrected'))), onward, between, only);
   host.append(bar);
   // A press on the bar is none on the canvas below it.

@@ -66,6 +66,7 @@ export function mountTrack(canvas, { app, tracks, store, t }) {
   function sentence(wrong, state) {
     const selected = state.regions.find((region) => region.id === state.selected);
     const locked = what.value !== 'frame' && state.locked[what.value === 'selected' ? selected?.class_id : classOf(state)];
+    if (wrong === 'track.no_region' && state.prompt) return t('track.accept_first');
     if (wrong === 'track.no_region' && locked) return t('refuse.locked', { name: state.classes.get(classOf(state))?.name ?? '' });
     return t(wrong, { most: MOST_REGIONS });
   }
