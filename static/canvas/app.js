@@ -114,11 +114,10 @@ export function createApp({
     },
     step: (n) => app.goto(get().index + n),
     togglePlay: () => player.toggle(),
-    nextTodo() {
-      const next = timeline()?.nextTodo(get().index) ?? -1;
-      if (next < 0) say(t('refuse.no_todo'), 'info');
-      else app.goto(next);
-    },
+    /** To the next frame of a kind (todo, unlabelled, flagged, anchor), or with −1 the previous one. */
+    jump: (kind, step) => timeline()?.jump(kind, step),
+    /** This frame is the start or the stop of the selected range. */
+    setRangeEdge: (edge) => timeline()?.setRangeEdge(edge),
 
     zoom: (factor, at = middle()) => setView(zoomAt(get().view, at, factor, get().viewport, image())),
     zoomTo: (scale) => app.zoom(scale / get().view.scale),

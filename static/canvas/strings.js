@@ -1,3 +1,4 @@
+import { TIMELINE_STRINGS } from './strings_timeline.js';
 import { TRACK_STRINGS } from './strings_tracks.js';
 
 /**
@@ -5,6 +6,7 @@ import { TRACK_STRINGS } from './strings_tracks.js';
  * {name} are placeholders; a key ending in .one/.few/.many/.other is chosen by the plural rule of the language.
  */
 export const STRING_KEYS = {
+  ...TIMELINE_STRINGS,
   ...TRACK_STRINGS,
   'tool.pan': 'Pan and zoom',
   'tool.select': 'Select',
@@ -228,11 +230,9 @@ export const STRING_KEYS = {
   'time.label': 'Timeline',
   'time.whole': 'Whole asset',
   'time.frames': 'Frames',
-  'time.regions': 'Regions',
   'time.fps': '{n} fps',
   'time.zoom': 'Timeline zoom',
   'time.strip': 'Frames of {name}',
-  'time.overview': 'Overview of {name}',
   'time.value': 'Frame {n} of {m}',
   'time.has_regions': 'with regions',
   'time.speed': 'Playback',

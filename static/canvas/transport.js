@@ -80,6 +80,7 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     image: async (id, signal) => createImageBitmap(await (await ask(`${api}/frames/${id}/image`, { signal })).blob()),
     regionMap: async (id, signal) =>
       parseRegionMap(await (await ask(`${api}/frames/${id}/region-map`, { signal, cache: 'no-cache' })).arrayBuffer()),
+    lanes: async (assetId) => (await ask(`${api}/assets/${assetId}/lanes`)).json(),
     timeline: async (assetId) => (await ask(`${api}/assets/${assetId}/timeline`)).json(),
     inspect: (id, x, y) => post(`/frames/${id}/inspect`, { x, y }),
     whatIf: (id, wanted) => post(`/frames/${id}/what-if`, wanted),

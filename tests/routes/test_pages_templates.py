@@ -130,7 +130,11 @@ def test_every_string_a_script_asks_for_is_sent() -> None:
 
 def test_the_island_gets_the_sentences_it_knows() -> None:
     expected: dict[str, str] = {}
-    for name, table in (("strings", "STRING_KEYS"), ("strings_tracks", "TRACK_STRINGS")):
+    for name, table in (
+        ("strings", "STRING_KEYS"),
+        ("strings_tracks", "TRACK_STRINGS"),
+        ("strings_timeline", "TIMELINE_STRINGS"),
+    ):
         script = (STATIC / "canvas" / f"{name}.js").read_text("utf-8")
         body = script[script.index(f"const {table}") : script.index("};")]
         expected |= dict(re.findall(r"'([\w.-]+)': '((?:[^'\\]|\\.)*)'", body))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from app.i18n import _, plural_forms
+from app.routes.workspace.strings_timeline import counted_timeline_strings, timeline_strings
 from app.routes.workspace.strings_tracks import counted_track_strings, track_strings
 
 
@@ -220,11 +221,9 @@ def strings() -> dict[str, str]:
         "time.label": _("Timeline"),
         "time.whole": _("Whole asset"),
         "time.frames": _("Frames"),
-        "time.regions": _("Regions"),
         "time.fps": _("{n} fps"),
         "time.zoom": _("Timeline zoom"),
         "time.strip": _("Frames of {name}"),
-        "time.overview": _("Overview of {name}"),
         "time.value": _("Frame {n} of {m}"),
         "time.has_regions": _("with regions"),
         "time.speed": _("Playback"),
@@ -273,6 +272,7 @@ def strings() -> dict[str, str]:
         "whatif.px": _("{n} px"),
         "whatif.more": _("and {n} more"),
     }
+    found |= timeline_strings()
     counted = counted_track_strings() | {
         "say.points": plural_forms("{n} point", "{n} points"),
         "say.instances": plural_forms(
@@ -280,6 +280,7 @@ def strings() -> dict[str, str]:
         ),
         "say.accepted_all": plural_forms("{n} region accepted as {name}.", "{n} regions accepted as {name}."),
     }
+    counted |= counted_timeline_strings()
     for key, forms in counted.items():
         found |= {f"{key}.{form}": text for form, text in forms.items()}
     return found
