@@ -83,7 +83,8 @@ export function mountJobLine(line, { data, order }) {
     if (job.state === 'done') {
       // The last frames are not told one by one.
       if (following && job.args?.direction !== 'both') goAlong(job.args.direction === 'backward' ? job.args.start : job.args.stop);
-      const said = [t('tracked_frames', { n: regions }), ...(lost ? [t('tracked_lost', { n: lost })] : [])].join(' ');
+      const many = (job.args?.objects ?? []).length !== 1;
+      const said = [t(many ? 'tracked_regions' : 'tracked_frames', { n: regions }), ...(lost ? [t(many ? 'tracked_lost_many' : 'tracked_lost', { n: lost })] : [])].join(' ');
       if (regions && job.args?.actor === data.actor) undoable(said);
       else order('say', { text: said });
     } else if (job.state === 'cancelled') {
