@@ -341,7 +341,8 @@ def _sound(work: Work, section: Section, clock: Timing, notes: list[str]) -> Ite
         notes.append(f"The video has no sound: {exc.sentence}")
     else:
         if found is None:
-            notes.append("The video has no sound: the source has none here.")
+            part = "" if section.frames == asset.frame_count else " for these frames"
+            notes.append(f"The video has no sound: the source has none{part}.")
         elif not found.sound.copied:
             notes.append(f"The sound was {found.sound.codec}; it is written as AAC.")
     work.channel.report(0, section.frames, "Writing the frames", now=True)

@@ -129,14 +129,14 @@ TABLE: tuple[Format, ...] = (
     Format(
         id="overlay-mp4",
         title="Overlay video (MP4)",
-        hint="The frames with their label maps over them, with sound.",
+        hint="Label maps over the frames, with sound.",
         options=(*_VIDEO, *_PICTURE),
         lossy="A video to look at; it does not come back as labels.",
     ),
     Format(
         id="side-by-side-mp4",
-        title="Original and overlay side by side (MP4)",
-        hint="One video of both, beside or below each other, with sound.",
+        title="Original beside overlay (MP4)",
+        hint="Both in one video, with sound.",
         options=(*_VIDEO, *_PICTURE, "arrangement"),
         lossy="A video to look at; it does not come back as labels.",
     ),
