@@ -61,8 +61,12 @@ export const ACTIONS = [
   { id: 'previous-anchor', keys: [], soft: ['Shift+m'], group: 'frames', label: 'action.previous_anchor', run: (app) => app.jump('anchor', -1) },
   { id: 'range-start', keys: ['{'], group: 'frames', label: 'action.range_start', enabled: (s) => s.total > 1, run: (app) => app.setRangeEdge('start') },
   { id: 'range-stop', keys: ['}'], group: 'frames', label: 'action.range_stop', enabled: (s) => s.total > 1, run: (app) => app.setRangeEdge('stop') },
-  // Space is read by index.js: a tap plays, held it pans.
+  // Space is read by keyboard.js: a tap plays, held it pans.
   { id: 'play', keys: ['Space'], icon: 'play', group: 'frames', label: 'action.play', enabled: (s) => s.total > 1, run: (app) => app.togglePlay() },
+  { id: 'play-back', keys: ['Shift+Space'], group: 'frames', label: 'action.play_back', enabled: (s) => s.total > 1, run: (app) => app.togglePlay(true) },
+  { id: 'slower', keys: ['<'], group: 'frames', label: 'action.slower', run: (app) => app.changeSpeed(-1) },
+  { id: 'faster', keys: ['>'], group: 'frames', label: 'action.faster', run: (app) => app.changeSpeed(1) },
+  { id: 'loop', keys: [], soft: ['Shift+l'], icon: 'loop', group: 'frames', label: 'action.loop', run: (app) => app.toggleLoop() },
   { id: 'frame-done', keys: ['x'], icon: 'check', group: 'frames', label: 'action.frame_done', enabled: (s) => Boolean(s.frame), run: (app) => app.toggleFrameState('done') },
   { id: 'frame-approved', keys: ['Shift+x'], icon: 'shok', group: 'frames', label: 'action.frame_approved', enabled: (s) => Boolean(s.frame), run: (app) => app.toggleFrameState('approved') },
   { id: 'range-done', keys: ['Alt+x'], icon: 'check', group: 'frames', label: 'action.range_done', enabled: (s) => Boolean(s.range), run: (app) => app.markRange('done') },

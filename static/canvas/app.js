@@ -108,12 +108,18 @@ export function createApp({
       return region ? classes.get(region.class_id) ?? null : null;
     },
 
-    goto: (index) => {
+    /** To a frame; what plays goes on playing from there. */
+    goto: player.seek,
+    /** Frame by frame: what plays stands still first. */
+    step(n) {
       player.stop();
-      return frames.goto(index);
+      return frames.goto(get().index + n);
     },
-    step: (n) => app.goto(get().index + n),
-    togglePlay: () => player.toggle(),
+    togglePlay: player.toggle,
+    stopPlaying: player.stop,
+    setSpeed: player.setSpeed,
+    changeSpeed: player.changeSpeed,
+    toggleLoop: player.toggleLoop,
     /** To the next frame of a kind (todo, unlabelled, flagged, anchor), or with −1 the previous one. */
     jump: (kind, step) => timeline()?.jump(kind, step),
     /** This frame is the start or the stop of the selected range. */

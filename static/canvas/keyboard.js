@@ -20,7 +20,9 @@ export function listenKeys({ app, host, store, machine }) {
     if (e.key === ' ' && !typing && onCanvas(e.target) && !e.ctrlKey && !e.altKey) {
       e.preventDefault();
       if (!e.repeat && !space) {
-        space = { at: performance.now(), pans: app.pans() };
+        // What plays stops with the press, on the frame that was seen, not with the release.
+        space = { at: store.get().playing ? -Infinity : performance.now(), pans: app.pans(), back: e.shiftKey };
+        app.stopPlaying();
         machine.hold('pan');
         store.set({ held: 'pan' });
       }
@@ -55,11 +57,11 @@ export function listenKeys({ app, host, store, machine }) {
   addEventListener('keyup', (e) => {
     if (e.key === 'Alt' || e.key === 'Shift') app.modifiers(e);
     if (e.key !== ' ' || !space) return;
-    const { at, pans } = space;
+    const { at, pans, back } = space;
     space = null;
     machine.release();
     store.set({ held: null });
-    if (performance.now() - at < TAP_MS && app.pans() === pans) app.togglePlay();
+    if (performance.now() - at < TAP_MS && app.pans() === pans) app.togglePlay(back);
   });
 
   addEventListener('blur', () => {

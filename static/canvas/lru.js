@@ -18,6 +18,7 @@ export function createLru(limit, drop = () => {}) {
       return entry.value;
     },
     has: (key) => entries.has(key),
+    keys: () => entries.keys(),
     set(key, value, bytes) {
       const old = entries.get(key);
       if (old?.value === value) {

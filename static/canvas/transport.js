@@ -67,6 +67,42 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     },
   });
 
+  const clips = new Map();
+  let clipWorker = null;
+  let clipRequest = 0;
+  /** The worker that opens clips, made when it is needed first. */
+  function clipper() {
+    if (clipWorker) return clipWorker;
+    clipWorker = new Worker(new URL('./clip_worker.js', import.meta.url), { type: 'module' });
+    clipWorker.addEventListener('message', ({ data: { request: number, view, map, done, failed } }) => {
+      const clip = clips.get(number);
+      if (!clip) return;
+      if (view) clip.onFrame(view, map);
+      else clips.delete(number);
+      if (done) clip.resolve();
+      else if (failed !== undefined) clip.reject(new Unreachable(failed));
+    });
+    return clipWorker;
+  }
+
+  /**
+   * Several frames at once: `onFrame(view, map)` for each as it comes; map null where its key is one of `known`.
+   * Resolves when all came.
+   */
+  function clip(asset, { start, count, step, known = [] }, signal, onFrame) {
+    const number = ++clipRequest;
+    const query = new URLSearchParams({ start, count, step, known: known.join(',') });
+    return new Promise((resolve, reject) => {
+      clips.set(number, { onFrame, resolve, reject });
+      clipper().postMessage({ request: number, url: `${api}/assets/${asset}/clip?${query}` });
+      signal?.addEventListener('abort', () => {
+        clips.delete(number);
+        clipWorker.postMessage({ request: number });
+        reject(signal.reason);
+      });
+    });
+  }
+
   let focused = null;
   function focus(frame, engine) {
     const sign = `${frame} ${engine}`;
@@ -80,6 +116,7 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     image: async (id, signal) => createImageBitmap(await (await ask(`${api}/frames/${id}/image`, { signal })).blob()),
     regionMap: async (id, signal) =>
       parseRegionMap(await (await ask(`${api}/frames/${id}/region-map`, { signal, cache: 'no-cache' })).arrayBuffer()),
+    clip,
     lanes: async (assetId) => (await ask(`${api}/assets/${assetId}/lanes`)).json(),
     timeline: async (assetId) => (await ask(`${api}/assets/${assetId}/timeline`)).json(),
     inspect: (id, x, y) => post(`/frames/${id}/inspect`, { x, y }),

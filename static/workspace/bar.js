@@ -25,7 +25,6 @@ export function createBar(bar, { app, store, t, on }) {
     if (id === 'play') playButton = button;
     group.append(button);
   }
-  const rate = el('span', { class: 'f t1 hide-s pt-rate', title: t('time.speed') });
   const todo = el('button', { type: 'button', class: 'btn ghost pt-todo', title: `${t('action.next_todo')} (N)`, onclick: () => run('next-todo') }, icon('flag'),
     el('span', {}, t('time.next_todo')), el('kbd', { class: 'kbd' }, 'N'));
   const many = el('span', {});
@@ -40,7 +39,7 @@ export function createBar(bar, { app, store, t, on }) {
   const zoomButton = (label, glyph, factor) => el('button', {
     type: 'button', class: 'btn ghost icon sm', 'aria-label': t(label), title: t(label), onclick: () => on.zoomBy(factor),
   }, icon(glyph, true));
-  bar.append(group, rate, todo, review, el('span', { class: 'grow' }), clock, legend, el('span', { class: 'sepv hide-s' }),
+  bar.append(group, todo, review, el('span', { class: 'grow' }), clock, legend, el('span', { class: 'sepv hide-s' }),
     el('span', { class: 'row pt-tzoom' }, zoomButton('time.zoom_out', 'minus', 1 / 1.5), slider, zoomButton('time.zoom_in', 'plus', 1.5)));
   slider.addEventListener('input', () => on.zoom(slider.valueAsNumber / 100));
 
@@ -54,7 +53,6 @@ export function createBar(bar, { app, store, t, on }) {
       playButton.replaceChildren(icon(playing ? 'pause' : 'play'));
       playButton.setAttribute('aria-label', t(playing ? 'action.pause' : 'action.play'));
     },
-    setRate(fps) { rate.textContent = fps ? t('time.fps', { n: Math.round(fps * 100) / 100 }) : ''; },
     setClock(text) { clock.textContent = text; },
     setReview(n) {
       review.hidden = !n;

@@ -8,6 +8,7 @@ import { anchorsOf, eventsOf, gapsOf, nearestIn, nextInRuns, nextMark, todoOf } 
 import { FACTS, anchorNear, factAt, opensItself, regionOfRow, rowOfRegion, rowsOf, unlisted } from './lanes.js';
 import { createLaneView } from './lane_view.js';
 import { createPalette } from './palette.js';
+import { playbackBar } from './playback_bar.js';
 import { between, createRange, lengthOfRange, marked } from './range.js';
 import { clockOf, spaced } from './ruler.js';
 import { MAX_CELL, cellOf, lengthOf, scrollTo, scrollWithin, timecode, valueAt, zoomOf } from './runs.js';
@@ -45,6 +46,7 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
     zoom: (value) => setCell(cellOf(value, view.width, view.total), anchorX()),
     zoomBy: (factor) => zoomBy(factor, anchorX()),
   } });
+  bar.group.after(...playbackBar({ app, store, t }));
 
   // ---- painting, once a frame
   let zoom = null;
@@ -130,7 +132,6 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
   new ResizeObserver(measure).observe(host);
   function loaded() {
     bar.setReview(lengthOf(flagged()));
-    bar.setRate(get().fps);
     if (view.total !== facts.total) Object.assign(view, { total: facts.total, width: 0 });
     if (!view.width) zoom = null;
     measure();

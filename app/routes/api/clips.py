@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 
 from anyio import to_thread
@@ -13,6 +15,9 @@ from litestar.response import Stream
 from app.routes.api.common import known_id
 from app.services import clips
 from app.services.context import Context
+
+AT_ONCE = 4
+"""So many are asked of the worker at a time: between two of them it does not turn to what nobody waits for."""
 
 
 @get("/assets/{asset_id:str}/clip")
@@ -33,8 +38,17 @@ async def clip(
     keys = frozenset(known.split(","))
 
     async def records() -> AsyncIterator[bytes]:
-        for scene in found:
-            yield await to_thread.run_sync(clips.record, ctx, scene, keys)
+        coming: deque[asyncio.Task[bytes]] = deque()
+        try:
+            for scene in found:
+                coming.append(asyncio.create_task(to_thread.run_sync(clips.record, ctx, scene, keys)))
+                if len(coming) >= AT_ONCE:
+                    yield await coming.popleft()
+            while coming:
+                yield await coming.popleft()
+        finally:
+            for task in coming:
+                task.cancel()
 
     return Stream(records(), media_type="application/octet-stream", headers={"cache-control": "no-store"})
 

@@ -43,6 +43,10 @@ def strings() -> dict[str, str]:
         "action.last_frame": _("Last frame"),
         "action.next_todo": _("Next frame to do"),
         "action.play": _("Play"),
+        "action.play_back": _("Play backward"),
+        "action.slower": _("Play slower"),
+        "action.faster": _("Play faster"),
+        "action.loop": _("Loop, whole or the selected frames"),
         "action.pause": _("Pause"),
         "action.frame_done": _("Mark the frame done, or todo again"),
         "action.frame_approved": _("Mark the frame approved, or done again"),
@@ -226,7 +230,10 @@ def strings() -> dict[str, str]:
         "time.strip": _("Frames of {name}"),
         "time.value": _("Frame {n} of {m}"),
         "time.has_regions": _("with regions"),
-        "time.speed": _("Playback"),
+        "time.speed": _("Playback speed"),
+        "time.loop": _("Loop the asset"),
+        "time.loop_range": _("Loop the selected frames"),
+        "time.buffering": _("Buffering…"),
         "inspect.title": _("Pixel"),
         "inspect.close": _("Leave the inspector"),
         "inspect.list": _("Regions at this pixel, the winner first"),
@@ -274,6 +281,7 @@ def strings() -> dict[str, str]:
     }
     found |= timeline_strings()
     counted = counted_track_strings() | {
+        "time.dropped": plural_forms("{n} frame left out, to keep time", "{n} frames left out, to keep time"),
         "say.points": plural_forms("{n} point", "{n} points"),
         "say.instances": plural_forms(
             "{n} instance found, {kept} kept.", "{n} instances found, {kept} kept."

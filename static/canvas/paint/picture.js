@@ -7,6 +7,7 @@ import { screenPath } from './paths.js';
 export function createPicture(again) {
   const fill = document.createElement('canvas');
   const fillContext = fill.getContext('2d');
+  let pixels = null;
   let waiting = null;
   let filled = { map: null, style: '' };
   const groups = new WeakMap();
@@ -24,18 +25,19 @@ export function createPicture(again) {
       fill.width = map.width;
       fill.height = map.height;
     }
-    const data = fillContext.createImageData(map.width, map.height);
-    colourise(map.ids, colourTable(map, style), new Uint32Array(data.data.buffer));
-    fillContext.putImageData(data, 0, 0);
+    if (pixels?.width !== map.width || pixels.height !== map.height) pixels = fillContext.createImageData(map.width, map.height);
+    colourise(map.ids, colourTable(map, style), new Uint32Array(pixels.data.buffer));
+    fillContext.putImageData(pixels, 0, 0);
     filled = { map, style: sign };
   }
 
-  /** Tracing waits until the fill is on screen, and in playback until the picture rests. */
+  /** Tracing waits until the fill is on screen, and in playback until the picture rests: then no frame has borders. */
   function traced(state) {
     const { map } = state;
+    if (state.playing) return false;
     const exact = state.view.scale >= PIXELATED_FROM;
     if (map[exact ? 'corners' : 'loops']) return true;
-    if (!state.playing && waiting !== map) {
+    if (waiting !== map) {
       waiting = map;
       setTimeout(() => {
         waiting = null;
@@ -68,7 +70,8 @@ export function createPicture(again) {
     const h = state.height * view.scale;
     const bare = !state.layers.image;
     c.imageSmoothingEnabled = view.scale < PIXELATED_FROM;
-    c.imageSmoothingQuality = view.scale < 1 ? 'high' : 'low';
+    // The best smoothing makes a pyramid of every picture: not in the time that playback has for one.
+    c.imageSmoothingQuality = view.scale < 1 && !state.playing ? 'high' : 'low';
     c.fillStyle = '#000';
     c.fillRect(view.x, view.y, w, h);
     if (!bare && state.image) c.drawImage(state.image, view.x, view.y, w, h);
