@@ -10,6 +10,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -398,3 +400,22 @@ def test_the_command_line_tracks_and_finds(desk: Desk) -> None:
     assert "no TEXT=CLASS" in pointillist("--text", "car=nothing").stderr
     assert "has no region" in pointillist("--frame", 8).stderr
     assert pointillist().exit_code == 2
+
+
+def test_ctrl_c_cancels_the_job_and_says_what_is_kept(desk: Desk) -> None:
+    desk.add(0)
+    desk.strike("wait 4")
+    options = ["--server", desk.server.url, "track", "--project", desk.project, "--frame", "0"]
+    command = [sys.executable, "-c", "from app.cli import main; main()", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with desk.server.http.stream("GET", "/api/v1/events", timeout=60) as events:
+            for line in events.iter_lines():
+                if line.startswith(("event: job", "event: hello")) and desk.counts()[3]:
+                    break
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "Cancelled. What was found on 4 frames is kept; one undo takes it back.\n"
+    assert desk.counts() == [1] * 4 + [0] * 8
+    desk.step()
+    assert desk.counts() == [1] + [0] * 11
