@@ -20,7 +20,7 @@ Bools = NDArray[np.bool_]
 WORK_PIXELS = 854 * 480
 """Larger frames are followed at about this many pixels."""
 CHANNELS = 7
-LIGHTNESS, COLOUR, GRADIENT = 0.7, 1.3, 4.0
+LIGHTNESS, COLOUR, GRADIENT = 0.7, 1.3, 6.0
 """Weights of L, of a and b, and of the square root of the gradient (L a pixel)."""
 COARSE = 16
 """Side in pixels of the cells by which cuts are found."""

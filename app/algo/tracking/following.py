@@ -38,10 +38,15 @@ VANISHED = 0.04
 """Of its usual area: less means that an object is lost."""
 LOST = 0.25
 """Of the usual confidence in what was found: less means that an object is lost."""
-FOUND = 0.7
-"""Of the usual confidence, from which on a lost object is taken for found."""
-FOUND_AREA = (0.35, 2.5)
-"""Of its usual area, which an object must have to be taken for found."""
+FOUND, FOUND_FAR = 0.3, 0.6
+"""Of the usual confidence, times the root of the share of the usual area, from which on a lost object is taken for
+found: where it can have gone, and far from there."""
+LEEWAY, SPEED = 12.0, 4.0
+"""Cells that a lost object can have gone, at once and more with every frame."""
+LIKE = 0.7
+"""Distance of a place that may be the object, of that of a typical place; matching then decides."""
+TOO_LARGE = 2.5
+"""Times the usual area: what was searched for is smaller."""
 LEARNING = 0.1
 """Share of the newest answer in the usual confidence."""
 FADING = 0.98
@@ -77,6 +82,10 @@ class Followed:
         self._sure = 0.0
         """Mean confidence of the answers so far, the later ones counting more."""
         self._age = 0
+        self._last: tuple[float, float] | None = None
+        """(y, x) in cells: the middle of the object where it was seen last."""
+        self._missed = 0
+        """Frames since then."""
 
     @property
     def lost(self) -> bool:
@@ -107,6 +116,9 @@ class Followed:
         if self._previous is not None:
             self._align(memory, _centre(self._previous.inner) - self._previous.offset)
         self.anchors[position] = memory
+        if self._last is None:
+            y, x = _centre(labels)
+            self._last = (float(y), float(x))
         self._usual = max(self._usual, float(labels.sum()))
 
     def place(self, position: int, frame: Frame, mask: Bools) -> None:
@@ -130,6 +142,8 @@ class Followed:
         """Stop following: the object is searched for from now on."""
         if self._previous is not None:
             self._recent = [*self._recent, self._previous][-RECENT:]
+            y, x = _centre(self._previous.inner)
+            self._last, self._missed = (float(y), float(x)), 0
         self._previous = None
 
     def look(self, frame: Frame, flow: Floats | None) -> Iterator[Guess | None]:
@@ -138,12 +152,13 @@ class Followed:
         `flow`: (rows, columns, 2) float32, from the frame's cells to the previous frame's, in cells.
         """
         cells = frame.cells(self.cell)
-        found = self._previous is not None
+        needed = 0.0
         if self._previous is None:
-            found = self._search(cells)
+            place = self._search(cells)
             yield None
-        if not found:
-            return
+            if place is None:
+                return
+            needed = FOUND + (FOUND_FAR - FOUND) * place.far
         box = self._box(cells.shape[1:])
         if box is None:
             self.lose()
@@ -168,9 +183,8 @@ class Followed:
         sure = float(certain[inside].mean()) if area else 0.0
         usual = max(self._usual, 1.0)
         if self.lost:
-            good = (
-                area >= TINY and sure >= FOUND * self._sure and FOUND_AREA[0] <= area / usual <= FOUND_AREA[1]
-            )
+            likeness = sure * min(1.0, area / usual) ** 0.5
+            good = TINY <= area <= TOO_LARGE * usual and likeness >= needed * self._sure
         else:
             good = area >= max(TINY, VANISHED * usual) and sure >= LOST * self._sure
         if not good:
@@ -227,21 +241,24 @@ class Followed:
         bottom, right = np.minimum(edges[:, 2:].max(0) + AROUND, grid).tolist()
         return (top, left, bottom, right) if bottom > top and right > left else None
 
-    def _search(self, cells: Floats) -> bool:
-        """Align the memories with the most similar place of the frame. False where nothing is like the object."""
+    def _search(self, cells: Floats) -> searching.Place | None:
+        """Align the memories with the most similar place of the frame. None where nothing is like the object."""
+        if self._last is None:
+            return None
+        self._missed += 1
         best: tuple[searching.Place, Memory] | None = None
         for memory in self._memories():
-            place = searching.find(cells, memory)
-            if place is not None and (best is None or place.distance < best[0].distance):
+            place = searching.find(cells, memory, self._last, LEEWAY + SPEED * self._missed)
+            if place is not None and (best is None or place.unlikeness < best[0].unlikeness):
                 best = (place, memory)
-        if best is None or best[0].distance > CONFIDENCE * 2:
-            return False
+        if best is None or best[0].unlikeness > LIKE:
+            return None
         place, found = best
         centre = _centre(found.inner) - np.array(place.offset)
         for memory in self._memories():
             self._align(memory, centre)
         found.offset = np.array(place.offset)
-        return True
+        return place
 
     def _refined(self, frame: Frame, box: Box, share: Floats, sure: float) -> Guess:
         top, left, bottom, right = (side * self.cell for side in box)

@@ -22,6 +22,8 @@ DENSE = 3
 """Cells around the expected place where every shift is tried; further out every second."""
 MARGIN = 2 * REACH + 4
 """Cells by which memories are continued beyond their edges."""
+PATCH = 3
+"""Cells along the side of the patches that are compared."""
 TEMPERATURE = 4.0
 """Difference of squared distances that lets a vote count e times less."""
 DISTANCE_COST = 1.0
@@ -110,7 +112,7 @@ def vote(cells: Floats, memory: Memory, box: Box, flow: Floats | None = None) ->
         np.multiply(buffer, buffer, out=buffer)
         plane = distances[k]
         np.add.reduce(buffer, 0, out=plane)
-        cv2.blur(plane, (3, 3), dst=plane, borderType=cv2.BORDER_REPLICATE)
+        cv2.blur(plane, (PATCH, PATCH), dst=plane, borderType=cv2.BORDER_REPLICATE)
         cost = DISTANCE_COST * (dy * dy + dx * dx)
         if flow is None:
             plane += cost
@@ -148,4 +150,4 @@ def _carried(here: Floats, memory: Memory, box: Box, flow: Floats) -> tuple[Floa
     distance = np.zeros(here.shape[1:], np.float32)
     for channel in range(CHANNELS):
         distance += (here[channel] - take(memory.cells[channel])) ** 2
-    return cv2.blur(distance, (3, 3), borderType=cv2.BORDER_REPLICATE), take(memory.labels)
+    return cv2.blur(distance, (PATCH, PATCH), borderType=cv2.BORDER_REPLICATE), take(memory.labels)

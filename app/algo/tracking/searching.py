@@ -14,24 +14,32 @@ import numpy as np
 from app.algo.tracking.features import Floats, shrunk
 from app.algo.tracking.matching import Memory
 
+FAR = 40.0
+"""Cells beyond what an object can have gone, at which a place is as unlikely as places get."""
+FAR_COST = 0.3
+"""What is added there to the share of a typical distance."""
 HALVED_FROM = 12
 """Cells a template must be long and wide before it is searched at half the resolution."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a memory's object may be. `offset`: (dy, dx) in cells from there to the memory; `distance`: mean
-    squared distance of the descriptors, `typical`: the median over all places.
+    """Where a memory's object may be. `offset`: (dy, dx) in cells from there to the memory; `unlikeness`: squared
+    distance of the descriptors there as a share of that of a typical place, more where the place is `far` from
+    where the object was, 0 to 1.
     """
 
     offset: tuple[float, float]
-    distance: float
-    typical: float
+    unlikeness: float
+    far: float
 
 
-def find(cells: Floats, memory: Memory) -> Place | None:
+def find(cells: Floats, memory: Memory, last: tuple[float, float], radius: float) -> Place | None:
     """The most similar place to a memory's object in a frame (CHANNELS, rows, columns), None where the memory
-    shows no object."""
+    shows no object.
+
+    `last`: (y, x) in cells, the middle of the object when it was seen last; `radius`: cells it can have gone.
+    """
     labels = memory.inner > 0.5
     if not labels.any():
         return None
@@ -50,11 +58,18 @@ def find(cells: Floats, memory: Memory) -> Place | None:
     if padded.shape[0] < mask.shape[0] or padded.shape[1] < mask.shape[1]:
         return None
     table = cv2.matchTemplate(padded, shape, cv2.TM_SQDIFF, mask=mask) / mask.sum()
+    table *= 1 / max(float(np.median(table)), 1e-6)
+    centre_y, centre_x = (edges.mean() for edges in np.nonzero(labels))
+    rows = (np.arange(table.shape[0]) - edge_y) * step + centre_y - y
+    columns = (np.arange(table.shape[1]) - edge_x) * step + centre_x - x
+    gone = np.hypot(rows[:, None] - last[0], columns[None, :] - last[1])
+    far = np.clip((gone - radius) / FAR, 0, 1).astype(np.float32)
+    table += FAR_COST * far
     at_y, at_x = np.unravel_index(int(table.argmin()), table.shape)
     return Place(
         (y - (float(at_y) - edge_y) * step, x - (float(at_x) - edge_x) * step),
         float(table[at_y, at_x]),
-        float(np.median(table)),
+        float(far[at_y, at_x]),
     )
 
 
