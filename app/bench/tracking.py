@@ -6,9 +6,9 @@ to a walk each way, fused frame by frame as the product does it. Scored is every
 given ones: first the mean over the frames, then over the objects, then over the data sets. An object that is not
 in a given mask does not count.
 
-The headline means are over the data sets with exactly one object, over all of them where there is none: with two
-objects or whole classes ("stuff", such as road and sky in CamVid) a data set is reported under `per_sequence`
-alone, where each value of its given mask counts as an object.
+The headline means are over the data sets whose masks show exactly one object, over all of them where there is
+none: with two objects or whole classes ("stuff", such as road and sky in CamVid) a data set is reported under
+`per_sequence` alone, where each value of a given mask counts as an object.
 
 `recovered`: an object lies behind a grey sheet for ten frames in the middle, its box and a margin; `J` over the
 frames after it came back, `lost`: the share of the frames meanwhile where nothing of it was reported. Over data
@@ -119,7 +119,8 @@ def judge(engine: Engine, data: DataSet) -> dict[str, Any]:
     numbers = [anchor.object for anchor in given[first]]
     both = [*given[first], *given[last]]
     there = walk(engine, data, first, last, given[first])
-    out: dict[str, Any] = {"objects": len(numbers), "ms_per_frame": 1000 * float(np.median(there.seconds))}
+    shown = {value for at in data.masks for value in data.objects(at)}
+    out: dict[str, Any] = {"objects": len(shown), "ms_per_frame": 1000 * float(np.median(there.seconds))}
     ways = {"forward": (there, numbers, {first})}
     if given[last]:
         back = walk(engine, data, last, first, given[last])

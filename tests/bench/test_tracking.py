@@ -95,6 +95,17 @@ def test_the_headline_is_about_single_objects_and_others_are_listed(tmp_path: Pa
     assert alone["forward"] == result["per_sequence"]["two"]["forward"]
 
 
+def test_an_object_that_comes_later_makes_two_of_one(tmp_path: Path) -> None:
+    place = film(tmp_path, "later")
+    path = place / "masks" / "00008.png"
+    labels = np.array(Image.open(path))
+    labels[70:90, 10:30] = 2
+    Image.fromarray(labels).save(path)
+    row = tracking.run([place, film(tmp_path, "one")], engine=Fake(tmp_path))
+    assert row["sequences"] == 1
+    assert row["per_sequence"]["later"]["objects"] == 2
+
+
 def test_an_object_behind_a_sheet_should_be_lost_and_found_again(tmp_path: Path) -> None:
     folders = [film(tmp_path, "long", frames=26)]
     assert tracking.run(folders, engine=ByColour())["recovered"] == {"J": 1, "lost": 1}
