@@ -93,9 +93,7 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
       // It was shown before it was known.
       if (state.frameId === id && !state.frame) store.set({ map: maps.get(id) ?? null, regions: view.regions, frame: view.frame });
     },
-    took: () => onTook(),
   });
-  let onTook = () => {};
 
   /** Put on screen what is in memory for `index`; the image must be there. */
   function show(index, bitmap) {
@@ -194,8 +192,6 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
     timeOf: (index) => facts.get(idOf(index))?.frame.pts ?? null,
     roomFor,
     want: loader.want,
-    /** `callback` is called whenever a frame came into memory. */
-    onTook(callback) { onTook = callback; },
     /** The frame that is shown is the one that is worked on from now on; `step`: which way playback went. */
     rest(step) {
       const { frameId: id } = store.get();

@@ -16,27 +16,28 @@ export const URGENT = 1 / 3;
  * @param hasImage, hasFacts (index) → boolean: what is in memory and up to date
  * @param image (index, signal) → Promise
  * @param clip ({start, count, step}, signal, onFrame(index, view, map)) → Promise
- * @param took () is called whenever something came
+ * @param take (index, view, map): something came of `clip`
  */
-export function createLoader({ hasImage, hasFacts, image, clip, take, took = () => {}, now = () => performance.now() }) {
+export function createLoader({ hasImage, hasFacts, image, clip, take, later = setTimeout }) {
   const images = new Map();
   const clips = new Set();
-  const failed = new Map();
+  const failed = new Set();
   const broken = new Set();
   let wanted = [];
   let wantedSet = new Set();
   let step = 1;
   let patient = false;
-  let retry = 0;
+  let retrying = false;
 
-  const resting = (key) => (failed.get(key) ?? -Infinity) > now() - RETRY_MS;
   const inClip = (index) => [...clips].some((one) => one.missing.has(index));
-  const needsFacts = (index) => wantedSet.has(index) && !hasFacts(index) && !inClip(index) && !resting(`clip ${index}`);
+  const needsFacts = (index) => wantedSet.has(index) && !hasFacts(index) && !inClip(index) && !failed.has(`clip ${index}`);
 
   function fail(key) {
-    failed.set(key, now());
-    clearTimeout(retry);
-    retry = setTimeout(() => {
+    failed.add(key);
+    if (retrying) return;
+    retrying = true;
+    later(() => {
+      retrying = false;
       failed.clear();
       pump();
     }, RETRY_MS);
@@ -45,12 +46,11 @@ export function createLoader({ hasImage, hasFacts, image, clip, take, took = () 
   function loadImage(index) {
     const control = new AbortController();
     images.set(index, control);
-    image(index, control.signal).then(() => took(), (error) => {
+    image(index, control.signal).catch((error) => {
       if (control.signal.aborted) return;
       // A picture that is not there, or is none, will not come by asking again.
       if (error instanceof Unreachable) fail(`image ${index}`);
       else broken.add(index);
-      took();
     }).finally(() => {
       if (images.get(index) === control) images.delete(index);
       pump();
@@ -79,7 +79,6 @@ export function createLoader({ hasImage, hasFacts, image, clip, take, took = () 
     clip(row, one.control.signal, (at, view, map) => {
       // Meanwhile the frame was changed: this answer may be from before.
       if (one.missing.delete(at)) take(at, view, map);
-      took();
     }).then(() => { for (const at of one.missing) broken.add(at); }, () => {
       if (!one.control.signal.aborted) for (const at of one.missing) fail(`clip ${at}`);
     }).finally(() => {
@@ -90,7 +89,7 @@ export function createLoader({ hasImage, hasFacts, image, clip, take, took = () 
 
   function pump() {
     for (const [place, index] of wanted.entries()) {
-      if (images.size < IMAGES_AT_ONCE && !images.has(index) && !hasImage(index) && !broken.has(index) && !resting(`image ${index}`)) loadImage(index);
+      if (images.size < IMAGES_AT_ONCE && !images.has(index) && !hasImage(index) && !broken.has(index) && !failed.has(`image ${index}`)) loadImage(index);
       if (clips.size < CLIPS_AT_ONCE && needsFacts(index) && !broken.has(index)) loadClip(index, place);
       if (images.size >= IMAGES_AT_ONCE && clips.size >= CLIPS_AT_ONCE) return;
     }
