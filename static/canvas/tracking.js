@@ -29,7 +29,7 @@ export function mountTracking(host, { app, labels, ...context }) {
 
   async function track(region, direction, engine) {
     const state = get();
-    const walk = walkOf(state, { direction, far: 'end' }, [region]);
+    const walk = walkOf(state, { direction, far: 'end' }, [{ ...region, anchor: region.anchor || region.id === state.retrack?.id }]);
     if (walk.wrong) {
       say(t(walk.wrong), 'warn');
       return;

@@ -53,13 +53,18 @@ export function walkOf({ index, total, range, lanes }, { direction, far, frames 
   return start === stop ? { wrong: 'track.no_room' } : { start, stop, frames: stop - start, regions };
 }
 
+const definedOf = (around) => Object.fromEntries(Object.entries(around).filter(([, index]) => index !== null));
+
+/** The region counts as one of the two where it is an anchor itself. */
 function betweenAnchors(lanes, index, regions) {
   if (!lanes) return { frames: null, regions };
   const seen = new Set();
-  const kept = regions.filter(({ track_id: track }) => {
-    const { before, behind } = anchorsAround(lanes, track, index);
-    for (let i = (before ?? index) + 1; i < (behind ?? index); i++) if (i !== index) seen.add(i);
-    return (before ?? index) < index - 1 || (behind ?? index) > index + 1;
+  const kept = regions.filter(({ track_id: track, anchor }) => {
+    const here = anchor ? index : null;
+    const { before = here, behind = here } = definedOf(anchorsAround(lanes, track, index));
+    if (before === null || behind === null || behind - before < 2 || (anchor && behind - before === 2 && before < index && index < behind)) return false;
+    for (let i = before + 1; i < behind; i++) if (!anchor || i !== index) seen.add(i);
+    return true;
   });
   return kept.length ? { frames: seen.size, regions: kept } : { wrong: 'track.no_anchor' };
 }

@@ -7,7 +7,7 @@ import { MOST_REGIONS, anchorsAround, createTracks, lostAt, subjectsOf, walkOf }
 
 const CAR = { id: 'car 3', name: 'car 3', regions: [[0, 21], [30, 10]], anchors: [4, 20, 35], lost: [[21, 9], [38, 2]], flagged: [] };
 const LANES = { classes: [{ class_id: 5, tracks: [CAR] }, { class_id: 6, tracks: [] }] };
-const region = (id, class_id = 5, track_id = 'car 3') => ({ id, class_id, track_id });
+const region = (id, class_id = 5, track_id = 'car 3', anchor = true) => ({ id, class_id, track_id, anchor });
 const at = (index, patch = {}) => ({ index, total: 60, range: null, lanes: LANES, ...patch });
 const walk = (state, direction, far = 'end', frames = 0) => walkOf(state, { direction, far, frames }, [region('a')]);
 
@@ -30,6 +30,10 @@ test('between anchors it ends at the nearest on each side; regions without one a
   assert.deepEqual(anchorsAround(LANES, 'car 3', 2), { before: null, behind: 4 });
   assert.equal(walk(at(20), 'between').frames, 15 + 14);
   assert.equal(walk(at(40), 'between').frames, 4);
+  const tracked = (index) => walkOf(at(index), { direction: 'between' }, [region('a', 5, 'car 3', false)]);
+  assert.equal(tracked(10).frames, 15);
+  // One anchor only, and the region is none itself.
+  assert.equal(tracked(40).wrong, 'track.no_anchor');
   assert.equal(walk(at(21, { lanes: { classes: [] } }), 'between').wrong, 'track.no_anchor');
   const two = walkOf(at(10), { direction: 'between' }, [region('a'), region('b', 6, null)]);
   assert.deepEqual(two.regions.map((one) => one.id), ['a']);
