@@ -30,7 +30,7 @@ export const TIMELINE_STRINGS = {
   'lane.here': '{name}: {fact}',
   'lane.fact': '{name}, frame {n}: {fact}',
   'range.seconds': '{n} s',
-  'range.name': 'Selected range',
+  'range.name': 'Range on the timeline',
   'range.start': 'Start of the range',
   'range.stop': 'End of the range',
   'range.clear': 'Clear the range',

@@ -98,7 +98,8 @@ export function createLaneView(host, { t, on }) {
       }
       node.style.transform = `translateY(${i * ROW}px)`;
       node.tabIndex = key === active ? 0 : -1;
-      node.setAttribute('aria-selected', String(i === selected));
+      if (i === selected) node.setAttribute('aria-current', 'true');
+      else node.removeAttribute('aria-current');
     }
     return span;
   }

@@ -162,6 +162,12 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
 
   /** Go to a frame and, once its regions are known, select the one of the row. */
   let wanted = null;
+  let told = null;
+  document.addEventListener('pt:frame', ({ detail }) => {
+    told = detail.frame_id;
+    // After the panels heard of the frame: they take no selection on one that they do not know.
+    queueMicrotask(chooseWanted);
+  });
   function visit(row, index) {
     if (index < 0) return;
     wanted = { row, index };
@@ -171,7 +177,7 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
   function chooseWanted() {
     const { index, frame, frameId: shown, regions } = get();
     if (wanted && wanted.index !== index) wanted = null;
-    if (!wanted || !frame || frame.id !== shown || frameIndex(shown) !== index) return;
+    if (!wanted || !frame || frame.id !== shown || told !== shown || frameIndex(shown) !== index) return;
     const region = regionOfRow(wanted.row, regions);
     wanted = null;
     if (region) app.request({ action: 'select-region', region_id: region.id });

@@ -38,7 +38,7 @@ def timeline_strings() -> dict[str, str]:
         "lane.here": _("{name}: {fact}"),
         "lane.fact": _("{name}, frame {n}: {fact}"),
         "range.seconds": _("{n} s"),
-        "range.name": _("Selected range"),
+        "range.name": _("Range on the timeline"),
         "range.start": _("Start of the range"),
         "range.stop": _("End of the range"),
         "range.clear": _("Clear the range"),
