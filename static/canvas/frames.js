@@ -142,6 +142,13 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
     if (mine === turn && !store.get().playing) prefetch(store.get().index, NEIGHBOURS);
   }
 
+  /** The selected region as it is now: where it was tracked anew, the one of its track; null where there is none. */
+  function heirOf({ selected, regions }, now) {
+    if (!selected || now.some((region) => region.id === selected)) return selected;
+    const track = regions.find((region) => region.id === selected)?.track_id;
+    return (track && now.find((region) => region.track_id === track)?.id) || null;
+  }
+
   /** Ask the server how the frame stands now; the map only when its key changed. */
   async function refresh(id) {
     try {
@@ -150,8 +157,8 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
       const state = store.get();
       if (state.frameId !== id) return;
       if (transport.unsent === 0) {
-        const kept = view.regions.some((region) => region.id === state.selected);
-        store.set({ regions: view.regions, frame: view.frame, ...(kept ? {} : { selected: null, point: null }) });
+        const selected = heirOf(state, view.regions);
+        store.set({ regions: view.regions, frame: view.frame, ...(selected === state.selected ? {} : { selected, point: null }) });
       } else {
         store.set({ frame: view.frame });
       }

@@ -64,7 +64,6 @@ document.addEventListener('pt:frame', ({ detail }) => {
 document.addEventListener('pt:regions', ({ detail }) => {
   if (detail.frame_id !== frame) return;
   loadSoon();
-  if (selected) showProperties();
 });
 document.addEventListener('pt:selection', ({ detail }) => choose(detail.region_ids[0] ?? null));
 document.body.addEventListener('pt-raw-frame', ({ detail }) => { if (detail.id === frame) loadSoon(); });
@@ -162,6 +161,12 @@ function follow() {
   mountJobLine(byId('job-line'), { data, order });
   store.on((state, changed) => {
     if (['opacity', 'opacityOf', 'hidden', 'locked', 'classId'].some((key) => changed.has(key))) showClasses();
+    if (changed.has('selected')) choose(state.selected);
+    // Once the server has it: before, the panel would show what was.
+    else if (selected && (changed.has('regions') || changed.has('unsent')) && !state.unsent) {
+      const region = state.regions.find((one) => one.id === selected);
+      if (region && signOf(region) !== shown) showProperties();
+    }
     if (named && changed.has('regions') && state.regions.some((region) => region.id === named)) {
       order('select-region', { region_id: named });
       named = null;
@@ -251,11 +256,14 @@ function showProposal() {
 
 // ---- properties of the selected region
 async function choose(region) {
+  if (region === selected) return;
   selected = region;
   applyTree();
   tree.querySelector('[aria-selected=true]')?.scrollIntoView({ block: 'nearest' });
   await showProperties();
 }
+const signOf = (region) => `${region.id} ${region.revision}`;
+let shown = '';
 let wanted = 0;
 async function showProperties() {
   const mine = wanted += 1;
@@ -265,6 +273,8 @@ async function showProperties() {
     box.replaceChildren();
     return;
   }
+  const region = island()?.regions.find((one) => one.id === selected);
+  shown = region ? signOf(region) : '';
   const answer = await fetch(`/workspace/${project}/_properties?frame=${frame}&region=${selected}`, { headers: { 'HX-Request': 'true', Accept: 'text/html' } }).catch(() => null);
   const text = answer?.ok ? await answer.text() : '';
   if (mine !== wanted) return;
