@@ -7,6 +7,7 @@ import pytest
 from app.errors import Cancelled
 from tasks import channel as jobs
 from tasks.channel import Busy, Channel
+from tasks.queue import MAX_ATTEMPTS, perform
 
 
 def test_partial_results_are_read_once_each_by_offset(tmp_path: Path) -> None:
@@ -69,6 +70,29 @@ def test_a_cancel_is_seen_at_the_next_check_even_when_asked_before_the_start(tmp
     jobs.reset(folder)
     with Channel(folder) as channel:
         channel.check()
+
+
+def test_a_job_rests_at_its_next_check_and_goes_on_when_it_may(tmp_path: Path) -> None:
+    def work(channel: Channel) -> str:
+        channel.append({"attempt": channel.attempt})
+        channel.report(1, 9)
+        channel.check()
+        return "done"
+
+    for _ in range(MAX_ATTEMPTS + 1):  # resting is no failure
+        jobs.request_pause(tmp_path)
+        perform(tmp_path, lambda channel: (channel.report(1, 9), channel.check()))
+        rests = jobs.read_result(tmp_path)
+        assert rests is not None
+        assert rests.error == jobs.PAUSED
+        perform(tmp_path, work)
+        assert jobs.read_partial(tmp_path)[0] == []
+        assert jobs.withdraw_pause(tmp_path)
+        assert not jobs.withdraw_pause(tmp_path)
+    perform(tmp_path, work)
+    ended = jobs.read_result(tmp_path)
+    assert ended is not None
+    assert (ended.value, jobs.read_partial(tmp_path)[0]) == ("done", [{"attempt": 1}])
 
 
 def test_one_job_is_never_executed_twice_at_once(tmp_path: Path) -> None:
