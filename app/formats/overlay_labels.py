@@ -31,6 +31,9 @@ FALLBACKS = (
 )  # fmt: skip
 """Outline fonts that are tried, in this order, for what OpenCV's fonts lack."""
 
+LOOKED_AT = 360
+"""Lines at which objects are looked at to find places for their names."""
+
 ROOM = 12
 """An object this many times as large as its name takes it in again, wherever the name stood before."""
 
@@ -86,7 +89,8 @@ class Labeller:
         size = text_size(shape[0])
         taken: list[Box] = []
         places: dict[str, _Place] = {}
-        for named, seen in _seen(winners, objects, size):
+        step = max(1, min(shape) // LOOKED_AT)
+        for named, seen in _seen(winners[step // 2 :: step, step // 2 :: step], step, objects, size):
             patch = _patch(_short(named.text), size, named.colour)
             if patch is None:
                 continue
@@ -126,38 +130,60 @@ def text_size(lines: int) -> int:
 
 
 class _Seen(NamedTuple):
-    """What is seen of an object: its mask in a box of the frame, its middle, and the point deepest inside."""
+    """What is seen of an object: its mask, one pixel of `step` px of the frame, in a box of the frame.
+
+    And its middle, and the point deepest inside, in px of the frame.
+    """
 
     mask: NDArray[np.bool_]
+    step: int
     box: Box
     middle: tuple[float, float]
     deepest: tuple[float, float]
 
+    @property
+    def area(self) -> int:
+        """In px of the frame."""
+        return int(np.count_nonzero(self.mask)) * self.step**2
+
     def covers(self, box: Box, share: float) -> bool:
         """Whether that share of a box of the frame lies on the object."""
-        x, y = box.x - self.box.x, box.y - self.box.y
-        part = self.mask[max(0, y) : max(0, y + box.h), max(0, x) : max(0, x + box.w)]
-        return int(np.count_nonzero(part)) >= share * box.w * box.h
+        x, y = (box.x - self.box.x) / self.step, (box.y - self.box.y) / self.step
+        right, bottom = x + box.w / self.step, y + box.h / self.step
+        rows, columns = (
+            slice(max(0, round(y)), max(0, round(bottom))),
+            slice(max(0, round(x)), max(0, round(right))),
+        )
+        return int(np.count_nonzero(self.mask[rows, columns])) * self.step**2 >= share * box.w * box.h
 
 
 def _seen(
-    winners: NDArray[np.integer], objects: Sequence[Named | None], size: int
+    winners: NDArray[np.integer], step: int, objects: Sequence[Named | None], size: int
 ) -> Iterator[tuple[Named, _Seen]]:
-    """The largest pieces of the named objects that are large enough for a name, largest first."""
+    """The largest pieces of the named objects that are large enough for a name, largest first.
+
+    `winners`: every `step`-th pixel of every `step`-th row.
+    """
     rows = []
     for number, (box, named) in enumerate(zip(find_objects(winners, len(objects)), objects, strict=True), 1):
         if box is None or named is None or not named.text:
             continue
         mask, x, y = _largest_piece(winners[box] == number)
         area = int(np.count_nonzero(mask))
-        if area >= size * size / 4:
-            place = Box(box[1].start + x, box[0].start + y, mask.shape[1], mask.shape[0])
-            rows.append((area, named, mask, place))
+        if area * step**2 >= size * size / 4:
+            rows.append((area, named, mask, box[1].start + x, box[0].start + y))
     rows.sort(key=lambda row: (-row[0], row[1].key))
-    for _, named, mask, box in rows[:MOST]:
+    for _, named, mask, x, y in rows[:MOST]:
         moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
-        middle = box.x + moments["m10"] / moments["m00"], box.y + moments["m01"] / moments["m00"]
-        yield named, _Seen(mask, box, middle, _deepest(mask, box))
+        column, row = _deepest(mask)
+        seen = _Seen(
+            mask,
+            step,
+            Box(x * step, y * step, mask.shape[1] * step, mask.shape[0] * step),
+            ((x + moments["m10"] / moments["m00"]) * step, (y + moments["m01"] / moments["m00"]) * step),
+            ((x + column) * step, (y + row) * step),
+        )
+        yield named, seen
 
 
 def _largest_piece(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int, int]:
@@ -170,12 +196,13 @@ def _largest_piece(mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int, int
     return np.asarray(numbered[y : y + height, x : x + width] == largest), x, y
 
 
-def _deepest(mask: NDArray[np.bool_], box: Box) -> tuple[float, float]:
+def _deepest(mask: NDArray[np.bool_]) -> tuple[float, float]:
+    """The column and row of the point furthest from the edge."""
     step = max(1, max(mask.shape) // 128)
     small = np.pad(mask[step // 2 :: step, step // 2 :: step], 1).view(np.uint8)
     depth = cv2.distanceTransform(small, cv2.DIST_L2, 3)
     row, column = divmod(int(np.argmax(depth)), depth.shape[1])
-    return box.x + (column - 0.5) * step, box.y + (row - 0.5) * step
+    return (column - 0.5) * step, (row - 0.5) * step
 
 
 def _candidates(seen: _Seen, patch: _Patch, known: _Place | None) -> Iterator[tuple[_Place, Box]]:
@@ -189,7 +216,7 @@ def _candidates(seen: _Seen, patch: _Patch, known: _Place | None) -> Iterator[tu
         "right": Box(box.x + box.w, top, width, height),
         "left": Box(box.x - width, top, width, height),
     }
-    roomy = int(np.count_nonzero(seen.mask)) > ROOM * width * height
+    roomy = seen.area > ROOM * width * height
     if known is not None and known.side in beside and not roomy:
         yield known, beside[known.side]
     if known is not None and known.side == "inside":

@@ -42,7 +42,7 @@ Form = Literal["preview", "standard", "high", "mask", "exact"]
 _X264: dict[str, tuple[str, int]] = {
     "preview": ("veryfast", 28),
     "standard": ("veryfast", 20),
-    "high": ("medium", 16),
+    "high": ("faster", 16),
     "mask": ("veryfast", 8),
 }
 """Preset and constant rate factor."""
@@ -176,6 +176,9 @@ class VideoOut:
         # Without reordered frames decoding time equals presentation time and no edit list is needed.
         if codec == "libx264":
             context.options = {"preset": preset, "crf": str(crf), "bf": "0"}
+            if form == "mask":
+                # Many masks are written at once: none may hold dozens of frames back.
+                context.options |= {"x264-params": "rc-lookahead=0:sync-lookahead=0:mbtree=0"}
         else:
             context.bit_rate = round(width * height * 30 * 2 ** ((20 - crf) / 6) * 0.1)
             name = "H.264 by OpenH264" if codec == "libopenh264" else "MPEG-4 part 2 instead of H.264"
