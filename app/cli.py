@@ -181,12 +181,13 @@ def label(common: Common, project: str, clicks: Path, as_json: bool) -> None:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="A folder of data sets: <name>/images, masks, classes.json.",
 )
+@click.option("--long", type=click.IntRange(min=100), help="Track a drawn video of so many frames.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def bench(name: str, folder: Path | None, as_json: bool) -> None:
+def bench(name: str, folder: Path | None, as_json: bool, long: int | None) -> None:
     """Measure how good or how fast it is."""
     from app.cli_bench import bench as run
 
-    run(name, folder, as_json=as_json)
+    run(name, folder, as_json=as_json, long=long)
 
 
 @main.command()

@@ -28,13 +28,18 @@ def folders_of(data: Path, part: str = "") -> list[Path]:
     return sorted(path for path in found if (path / "images").is_dir() and (path / "masks").is_dir())
 
 
-def bench(name: str, folder: Path | None, *, as_json: bool) -> None:
-    """Run one benchmark and print its figures. Raises Refused where it needs data and has none."""
+def bench(name: str, folder: Path | None, *, as_json: bool, long: int | None = None) -> None:
+    """Run one benchmark and print its figures. `long`: frames of a drawn video that is tracked instead of data.
+
+    Raises Refused where it needs data and has none, and for a long video where nothing is tracked.
+    """
+    if long is not None and name != "track":
+        raise Refused(_("Only the benchmark track takes a long video."))
     # Figures are those of one thread; this must be set before the libraries are imported.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
     with bar(name, quiet=as_json) as show:
-        result = BENCHES[name](folder, show)
+        result = BENCHES[name](folder, show) if long is None else _long_track(long, show)
     if as_json:
         click.echo(json.dumps(result))
         return
@@ -90,23 +95,44 @@ def _track(folder: Path | None, show: Progress) -> dict[str, Any]:
     return tracking.run(folders, progress=show)
 
 
+def _long_track(frames: int, show: Progress) -> dict[str, Any]:
+    from app.bench import long_track
+
+    return {"long_track": long_track.run(frames, progress=show)}
+
+
 def _speed(folder: Path | None, show: Progress) -> dict[str, Any]:
-    from app.bench import clicking, extracting, fusing
+    from app.bench import clicking, editing, extracting, fusing, jumping, paging
 
-    out: dict[str, Any] = {"fuse_ms": fusing.run()}
-    show(1, 4)
-    out["click_overhead_ms"] = clicking.run()
-    show(2, 4)
-    out |= extracting.run()
-    show(3, 4)
+    def jump() -> dict[str, Any]:
+        # Figures that need what is not installed say so; the others are there all the same.
+        reason = jumping.missing()
+        return {"jump_ms": jumping.run() if reason is None else {"skipped": reason}}
+
+    parts: list[Callable[[], dict[str, Any]]] = [
+        lambda: {"fuse_ms": fusing.run()},
+        lambda: {"click_overhead_ms": clicking.run()},
+        extracting.run,
+        paging.run,
+        editing.run,
+        jump,
+    ]
     if find_spec("sam3") and find_spec("torch"):
-        from app.bench import engines
-
-        found = engines.run()
-        # Without a GPU the model is a tiny one: its figures must not be read as those of SAM 3.
-        out["gpu" if found["device"].startswith("cuda") else "tiny_model_on_cpu"] = found
-    show(4, 4)
+        parts.append(_sam3)
+    out: dict[str, Any] = {}
+    for done, part in enumerate(parts):
+        show(done, len(parts))
+        out |= part()
+    show(len(parts), len(parts))
     return out
+
+
+def _sam3() -> dict[str, Any]:
+    from app.bench import engines
+
+    found = engines.run()
+    # Without a GPU the model is a tiny one: its figures must not be read as those of SAM 3.
+    return {"gpu" if found["device"].startswith("cuda") else "tiny_model_on_cpu": found}
 
 
 def _convert(folder: Path | None, show: Progress) -> dict[str, Any]:

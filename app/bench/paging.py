@@ -92,15 +92,21 @@ def _compare(http: httpx.Client, small: str, large: str, rounds: int) -> dict[st
 
 
 def fill(
-    store: Store, frames: int, *, regions: bool = True, file: Callable[[int], str] | None = None
+    store: Store,
+    frames: int,
+    *,
+    regions: bool = True,
+    size: tuple[int, int] = SIZE,
+    file: Callable[[int], str] | None = None,
 ) -> Place:
-    """A project with one asset of that many frames, written through the store.
+    """A project with one asset of that many frames of `size` (width, height), written through the store.
 
-    `regions`: one region a frame, in ten tracks with an anchor every 250 frames. `file`: the image of each
-    frame, relative to the folder of the asset; there need be none where no image is asked for.
+    `regions`: one region a frame, in ten tracks with an anchor every 250 frames, and half of the frames done or
+    approved; without, all are to do. `file`: the image of each frame, relative to the folder of the asset; there
+    need be none where no image is asked for.
     """
     name = file or (lambda index: f"frames/{index:06d}.jpg")
-    width, height = SIZE
+    width, height = size
     template = ClassTemplate(
         id=new_id(),
         name=f"{frames} frames",
@@ -136,7 +142,8 @@ def fill(
             db.tracks.insert(cur, track)
 
     def frame(index: int) -> Frame:
-        state = "approved" if index < frames // 5 else "done" if index < frames // 2 else "todo"
+        worked_on = regions and index < frames // 2
+        state = "todo" if not worked_on else "approved" if index < frames // 5 else "done"
         return Frame(
             id=frame_id(asset.id, index),
             asset_id=asset.id,
