@@ -9,7 +9,7 @@ const inflate = (bytes) =>
 
 async function load(request, url, signal) {
   const response = await fetch(url, { signal, credentials: 'same-origin', cache: 'no-store' });
-  if (!response.ok) throw new Error(`HTTP ${response.status}`);
+  if (!response.ok) throw Object.assign(new Error(`HTTP ${response.status}`), { status: response.status });
   const records = createRecords();
   const reader = response.body.getReader();
   for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
@@ -32,7 +32,7 @@ addEventListener('message', async ({ data: { request, url } }) => {
     await load(request, url, controller.signal);
     postMessage({ request, done: true });
   } catch (error) {
-    postMessage({ request, failed: error.message });
+    postMessage({ request, failed: error.message, status: error.status });
   } finally {
     running.delete(request);
   }

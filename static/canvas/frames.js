@@ -14,6 +14,8 @@ const MAP_BYTES = 256 << 20;
 const FACT_BYTES = 16 << 20;
 const SETTLE_MS = 90;
 const NEIGHBOURS = 16;
+/** So long a map that cannot be drawn is not asked for again. */
+const REASON_MS = 5000;
 
 const imageBytes = (bitmap) => bitmap.width * bitmap.height * 4;
 const mapBytes = (map) => map.ids.byteLength * 2;
@@ -60,7 +62,7 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
   const freshMap = (id) => (stale.has(`map ${id}`) ? undefined : maps.get(id));
   const freshFacts = (id) => (stale.has(`fact ${id}`) ? undefined : facts.get(id));
   /** Regions and map of the frame are in memory, or it is known why there is no map. */
-  const known = (id) => Boolean(freshFacts(id)) && Boolean(freshMap(id) || facts.get(id).reason);
+  const known = (id) => Boolean(freshFacts(id)) && Boolean(freshMap(id) || facts.get(id).until > performance.now());
 
   function remember(view) {
     const { id } = view.frame;
@@ -89,7 +91,7 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
       const state = store.get();
       if (state.frameId === id && transport.unsent > 0) return;
       if (fresh) maps.set(id, fresh, mapBytes(fresh));
-      remember(view);
+      remember(view.reason ? { ...view, until: performance.now() + REASON_MS } : view);
       // It was shown before it was known.
       if (state.frameId === id && !state.frame) store.set({ map: maps.get(id) ?? null, regions: view.regions, frame: view.frame });
     },

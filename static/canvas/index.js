@@ -222,7 +222,7 @@ export function mount(host, data) {
     if (changed.has('classId') || changed.has('locked') || changed.has('hidden') || changed.has('opacity') || changed.has('opacityOf') || changed.has('layers')) remember(state);
     if (changed.has('index')) showIndex(state);
     if (changed.has('frameId')) host.dataset.frame = state.frameId; // the frame on screen
-    if (changed.has('frame') && state.frame && changed.has('frameId') && !state.playing) {
+    if (((changed.has('frame') && changed.has('frameId')) || changed.has('playing')) && state.frame && !state.playing) {
       announce(t('say.frame', { n: state.index + 1, m: state.total, state: t(`state.${state.frame.state}`) }));
     }
   });

@@ -79,8 +79,12 @@ export function createLoader({ hasImage, hasFacts, image, clip, take, later = se
     clip(row, one.control.signal, (at, view, map) => {
       // Meanwhile the frame was changed: this answer may be from before.
       if (one.missing.delete(at)) take(at, view, map);
-    }).then(() => { for (const at of one.missing) broken.add(at); }, () => {
-      if (!one.control.signal.aborted) for (const at of one.missing) fail(`clip ${at}`);
+    }).then(() => { for (const at of one.missing) broken.add(at); }, (error) => {
+      if (one.control.signal.aborted) return;
+      for (const at of one.missing) {
+        if (error instanceof Unreachable) fail(`clip ${at}`);
+        else broken.add(at);
+      }
     }).finally(() => {
       clips.delete(one);
       pump();

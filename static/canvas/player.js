@@ -12,6 +12,8 @@ const AHEAD_S = 2;
 const AHEAD_FRAMES = 72;
 const BUFFERING_AFTER_MS = 300;
 const MAX_STRIDE = 8;
+/** A hiccup is no reason to leave frames out: loading has to be this much slower than playback. */
+const SLACK = 0.3;
 /** So long without waiting, and more frames are tried again. */
 const CALM_MS = 6000;
 const SCREEN_FPS = 60;
@@ -26,7 +28,8 @@ export function createPlayer({ store, frames, clockNow = () => performance.now()
   let shown = 0;
   let fresh = false;
   let clock = { at: 0, since: 0 };
-  /** {since, seconds, missing}: since when the clock is held, what has to be in memory before it goes on, and how much of that was not. */
+  /** {since, seconds, missing, slow}: since when the clock is held, what has to be in memory before it goes on, how
+   * many frames of that were not, and whether that happened shortly after the last time. */
   let waiting = null;
   let stride = 1;
   let calmSince = 0;
@@ -90,12 +93,15 @@ export function createPlayer({ store, frames, clockNow = () => performance.now()
   function resumed(now) {
     if (!nextOnes(waiting.seconds).every(isHere)) {
       if (!get().buffering && now - waiting.since > BUFFERING_AFTER_MS) store.set({ buffering: true });
+      // What was changed meanwhile is to be loaded once more.
+      want();
       return false;
     }
     if (waiting.slow) {
       // Frames come more slowly than they are played: some of them in time beat all of them late.
       const each = (now - waiting.since) / Math.max(1, waiting.missing);
-      stride = Math.min(MAX_STRIDE, Math.max(stride, Math.ceil((each * perSecond(get())) / 1000)));
+      const share = (each * perSecond(get())) / 1000;
+      stride = Math.min(MAX_STRIDE, Math.max(stride, Math.ceil(share - SLACK)));
     }
     waiting = null;
     calmSince = now;

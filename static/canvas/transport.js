@@ -74,13 +74,13 @@ export function createTransport({ projectId, on, base = '', location = globalThi
   function clipper() {
     if (clipWorker) return clipWorker;
     clipWorker = new Worker(new URL('./clip_worker.js', import.meta.url), { type: 'module' });
-    clipWorker.addEventListener('message', ({ data: { request: number, view, map, done, failed } }) => {
+    clipWorker.addEventListener('message', ({ data: { request: number, view, map, done, failed, status } }) => {
       const clip = clips.get(number);
       if (!clip) return;
       if (view) clip.onFrame(view, map);
       else clips.delete(number);
       if (done) clip.resolve();
-      else if (failed !== undefined) clip.reject(new Unreachable(failed));
+      else if (failed !== undefined) clip.reject(status && !GATEWAY.has(status) ? new Refused(status, {}, failed) : new Unreachable(failed));
     });
     return clipWorker;
   }

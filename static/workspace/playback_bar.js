@@ -32,6 +32,8 @@ export function playbackBar({ app, store, t }) {
     const fps = state.fps ? t('time.fps', { n: Math.round(state.fps * 100) / 100 }) : '';
     rate.textContent = state.buffering ? t('time.buffering') : fps;
     rate.classList.toggle('pt-held', state.buffering);
+    // On a narrow screen the rate is left out, that it waits is not.
+    rate.classList.toggle('hide-s', !state.buffering);
     rate.title = state.dropped ? t.n('time.dropped', state.dropped) : '';
   }
 
