@@ -25,7 +25,7 @@ from app.routes.page import (
 )
 from app.services import assets, class_templates, jobs, projects
 from app.services.context import Context
-from app.services.views import Probe, ProjectCard
+from app.services.views import Probe, Progress, ProjectCard
 
 Req = Request[Any, Any, Any]
 STATUSES = ("pending", "wip", "complete")
@@ -36,6 +36,7 @@ class AssetRow(Struct, kw_only=True):
     """`job` is the newest job of the asset, if any."""
 
     asset: Asset
+    progress: Progress
     job: Job | None = None
 
 
@@ -232,12 +233,15 @@ def facts_of(found: Probe) -> list[tuple[str, str]]:
 def read_project(request: Req, ctx: NamedDependency[Context], project_id: FromPath[str]) -> Response[Any]:
     language(request, ctx)
     card = projects.card(ctx, known_id(project_id))
-    newest = _newest_jobs(ctx, project_id)
+    newest, progress = _newest_jobs(ctx, project_id), projects.asset_progress(ctx, project_id)
     return render(
         request,
         ProjectSheet(
             card=card,
-            rows=[AssetRow(asset=asset, job=newest.get(asset.id)) for asset in card.assets],
+            rows=[
+                AssetRow(asset=a, progress=progress.get(a.id, Progress()), job=newest.get(a.id))
+                for a in card.assets
+            ],
             trashed=assets.of_project(ctx, project_id, trashed=True),
             templates=class_templates.listing(ctx),
         ),

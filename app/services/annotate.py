@@ -220,10 +220,7 @@ def commit(
             scene = maps.scene(cur, frame, asset)
             return RegionResult(region=None, edit=history.view(done), key=scene.key, created=False), project
         region, changes, label = write(cur, asset)
-        if project.status == "pending":
-            project.status = "wip"
-            project.updated_at = time.time()
-            project = db.projects.update(cur, project, None)
+        project = projects.begin(cur, project)
         edit: Edit = history.record(
             cur,
             project_id=project.id,

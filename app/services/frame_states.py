@@ -52,6 +52,7 @@ def set_range(
         runs = [run for run in db.frames.states_within(cur, asset_id, first, last) if run.state != state]
         if not runs:
             return StatesResult(changed=0, edit=None), project.id
+        projects.begin(cur, project)
         recorder = Recorder(cur, op_id or new_id())
         recorder.set_states(runs, state)
         edit = history.record(

@@ -7,7 +7,7 @@ from pathlib import Path
 from app import store as db
 from app.errors import NotFound, Refused
 from app.models import Asset, Change, Frame, FrameState, Region, as_raw, new_id
-from app.services import history, maps
+from app.services import history, maps, projects
 from app.services.context import Context
 from app.services.views import FrameCell, FramePage, FrameView, RegionView
 
@@ -98,6 +98,7 @@ def set_state(
         if (op_id and db.edits.by_id(cur, op_id)) or before.state == state:
             return before, asset.project_id
         after = db.frames.set_state(cur, frame_id, state, expected_revision)
+        projects.begin(cur, db.projects.get(cur, asset.project_id))
         history.record(
             cur,
             project_id=asset.project_id,

@@ -169,11 +169,11 @@ def view(edit: Edit) -> EditView:
 
 
 def _apply(ctx: Context, project_id: str, actor: str, op_id: str | None, kind: str) -> UndoResult:
-    def write(cur: db.Cursor) -> tuple[UndoResult, bool]:
+    def write(cur: db.Cursor) -> tuple[UndoResult, list[Change] | None]:
         _require_scope(cur, project_id)
         repeated = db.edits.by_id(cur, op_id) if op_id else None
         if repeated is not None:
-            return _result(cur, project_id, actor, repeated, kind), False
+            return _result(cur, project_id, actor, repeated, kind), None
         find = db.edits.last_undoable if kind == "undo" else db.edits.last_redoable
         target = find(cur, project_id, actor)
         if target is None:
@@ -202,12 +202,16 @@ def _apply(ctx: Context, project_id: str, actor: str, op_id: str | None, kind: s
             changes=changes,
             target=target.id,
         )
-        return _result(cur, project_id, actor, edit, kind), True
+        return _result(cur, project_id, actor, edit, kind), changes
 
     result, done = ctx.store.write(write)
-    if done:
+    if done is not None:
         what = {"frame_id": result.frame_id, "actor": actor, "key": "", "edit": result.edit}
         ctx.events.publish("regions", what, project_id)
+        for change in done:
+            if change.table == "frame" and (frame := _row(TABLES["frame"], change.after)) is not None:
+                told = {"id": frame.id, "state": frame.state, "revision": frame.revision}
+                ctx.events.publish("frame", told, project_id)
         if result.frame_id is None:
             ctx.events.publish("project", what, project_id)
     return result

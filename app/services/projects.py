@@ -65,6 +65,20 @@ def card(ctx: Context, project_id: str) -> ProjectCard:
     return ctx.store.read(query)
 
 
+def begin(cur: db.Cursor, project: Project) -> Project:
+    """The project, in progress from the first work on it."""
+    if project.status != "pending":
+        return project
+    project.status, project.updated_at = "wip", time.time()
+    return db.projects.update(cur, project, None)
+
+
+def asset_progress(ctx: Context, project_id: str) -> dict[str, Progress]:
+    """How far the assets of a project are, by id, without those in the trash."""
+    found = ctx.store.read(lambda cur: db.stats.asset_progress(cur, project_id))
+    return {id: Progress(**counts) for id, counts in found.items()}
+
+
 def listing(
     ctx: Context,
     *,

@@ -42,6 +42,19 @@ from (select unnest($project_ids::varchar[]) as id) as wanted
 left join seen on seen.project_id = wanted.id
 left join marked on marked.project_id = wanted.id
 """
+ASSET_PROGRESS = """
+with live as (select id from asset where trashed_at is null and project_id = $project_id),
+seen as (
+    select asset_id, count(*) as frames, count(*) filter (where state <> 'todo') as done,
+        count(*) filter (where state = 'approved') as approved
+    from frame where asset_id in (select id from live) group by asset_id),
+marked as (
+    select asset_id, count(*) as regions, count(*) filter (where certified) as certified
+    from region where asset_id in (select id from live) group by asset_id)
+select live.id, coalesce(frames, 0), coalesce(done, 0), coalesce(approved, 0), coalesce(regions, 0),
+    coalesce(certified, 0)
+from live left join seen on seen.asset_id = live.id left join marked on marked.asset_id = live.id
+"""
 KEYS = ("frames", "done", "approved", "regions", "certified")
 
 
@@ -75,4 +88,10 @@ def progress(cur: Cursor, project_ids: Sequence[str]) -> dict[str, dict[str, int
     if not project_ids:
         return {}
     rows = cur.all(PROGRESS, project_ids=list(dict.fromkeys(project_ids)))
+    return {row[0]: dict(zip(KEYS, row[1:], strict=True)) for row in rows}
+
+
+def asset_progress(cur: Cursor, project_id: str) -> dict[str, dict[str, int]]:
+    """{asset id: {frames, done (or approved), approved, regions, certified}} without trashed assets."""
+    rows = cur.all(ASSET_PROGRESS, project_id=project_id)
     return {row[0]: dict(zip(KEYS, row[1:], strict=True)) for row in rows}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from typing import Any
 
 import numpy as np
@@ -47,7 +49,8 @@ def shared(server: Server, clip: bytes) -> Desk:
 
 @pytest.fixture
 def desk(shared: Desk) -> Desk:
-    """The project without any region."""
+    """The project without any region, all frames to do."""
+    shared.server.api("POST", f"/assets/{shared.asset}/states", json={"start": 0, "stop": 5, "state": "todo"})
     for index in range(6):
         for region in shared.on(index):
             shared.server.api("DELETE", f"/regions/{region['id']}")
@@ -204,3 +207,18 @@ def test_outlines_between_two_anchors_are_interpolated_without_looking_at_pictur
     assert (middle["author"], middle["anchor"], middle["track_id"]) == ("interpolate", False, track)
     desk.step()
     assert desk.counts() == [1, 0, 0, 0, 1, 0]
+
+
+def test_the_library_shows_how_far_each_asset_is_and_undo_of_a_state_is_told(desk: Desk) -> None:
+    desk.server.api("POST", f"/assets/{desk.asset}/states", json={"start": 0, "stop": 2, "state": "approved"})
+    desk.server.api("PATCH", f"/frames/{desk.frame(3)}", json={"state": "done"})
+    sheet = desk.server.http.get(f"/library/_project/{desk.project['id']}").text
+    assert re.findall(r'data-pct="([0-9.]+)"', sheet) == ["50.0", "16.7"]
+    assert desk.server.api("GET", f"/projects/{desk.project['id']}")["project"]["status"] == "wip"
+    with desk.server.http.stream("GET", "/api/v1/events", timeout=60) as events:
+        lines = events.iter_lines()
+        next(line for line in lines if line == "event: hello")
+        desk.step()
+        next(line for line in lines if line == "event: frame")
+        told = json.loads(next(lines).removeprefix("data:"))
+    assert (told["id"], told["state"]) == (desk.frame(3), "todo")

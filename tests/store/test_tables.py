@@ -275,6 +275,7 @@ def test_progress_and_dashboard_count_frames_regions_and_certificates(store: Sto
     missing = dict.fromkeys(expected, 0)
     found = store.read(lambda cur: db.stats.progress(cur, [project.id, "x"]))
     assert found == {project.id: expected, "x": missing}
+    assert store.read(lambda cur: db.stats.asset_progress(cur, project.id)) == {asset.id: expected}
     assert store.read(db.stats.dashboard).certified == 1
     store.write(lambda cur: db.assets.update(cur, replace(asset, trashed_at=1.0)))
     assert store.read(lambda cur: db.stats.progress(cur, [project.id])) == {project.id: missing}
