@@ -10,6 +10,7 @@ from app.errors import StorageFull
 from app.services.engine_line import Line
 from app.services.engine_loads import Loads
 from app.services.events import Events
+from app.services.lasting import Lasting
 from app.settings import Settings
 from app.store import Store
 from app.worker.client import WorkerClient
@@ -64,6 +65,7 @@ class Context:
         self.engine_line = Line()
         self.mask_line = Line()
         self.engine_loads = Loads()
+        self.lasting = Lasting(store)
         self.jobs_started = threading.Event()
         """Wakes the collector, which sleeps while no job is unfinished."""
 

@@ -63,7 +63,7 @@ def timeline(ctx: Context, asset_id: str) -> Timeline:
             regions=db.frames.region_runs(cur, asset_id),
         )
 
-    return ctx.store.read(query)
+    return ctx.lasting.ask(("timeline", asset_id), query)
 
 
 def lanes(ctx: Context, asset_id: str, *, most: int = MOST_TRACKS) -> Lanes:
@@ -114,7 +114,7 @@ def lanes(ctx: Context, asset_id: str, *, most: int = MOST_TRACKS) -> Lanes:
             flagged=union(flagged.values()),
         )
 
-    return ctx.store.read(query)
+    return ctx.lasting.ask(("lanes", asset_id, most), query)
 
 
 def union(many: Iterable[list[Run]]) -> list[Run]:

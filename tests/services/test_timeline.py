@@ -12,6 +12,7 @@ from app import store as db
 from app.errors import NotFound
 from app.models import Certificate, Region, Track, new_id
 from app.services import timeline
+from app.services.lasting import Lasting
 from app.store import Store
 from tests.store import rows
 
@@ -23,7 +24,8 @@ class Scene:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.ctx: Any = SimpleNamespace(store=store)  # lanes need nothing else of a Context
+        # Lanes need nothing else of a Context.
+        self.ctx: Any = SimpleNamespace(store=store, lasting=Lasting(store))
         self.project, self.asset, self.frames = store.write(lambda cur: rows.scene(cur, count=8))
 
     def track(self, name: str, **fields: Any) -> str:
