@@ -1,14 +1,18 @@
 """Exports that are videos: overlay, original and overlay side by side, masks of classes or tracks.
 
-Every frame is read and rendered once, whatever the number of files, and no more than one is held. A file is
-written aside and renamed; after a kill the unfinished ones are begun anew and the finished ones kept.
+Every frame is read and rendered once for several files, and no more than a few frames are held. A file is written
+aside and renamed; after a kill the unfinished ones are begun anew and the finished ones kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,13 +33,16 @@ from app.formats.video_out_sound import SoundFile
 from app.models import ClassDef
 from tasks.channel import Channel, storage_errors
 from tasks.export_frames import read_notes, write_notes
-from tasks.given_masks import GivenMasks, notes_of
+from tasks.given_masks import GivenMasks, added, notes_of
 from tasks.rendering import classes_of, read_frame, winner_map
 from tasks.snapshot import FrameEntry, Section, Snapshot
 from tasks.sound import cut_out
 
 AT_ONCE = 8
 """Mask videos that are written in one pass over the frames: each holds an encoder."""
+
+RENDERERS = 4
+"""Threads that read and render frames."""
 
 MOST = 200
 """Mask videos of one export."""
@@ -96,18 +103,20 @@ def _picture(
         painter, labeller = Painter(work.classes, look), Labeller()
         naming = _Naming(work)
         clock = timing(section.times, section.asset.fps, _end(work, section))
-        given = GivenMasks(work.data)
+        missing: dict[str, int] = {}
         notes: list[str] = []
         whole = (size[0] * panels[0], size[1] * panels[1])
         with _sound(work, section, clock, notes) as sound:
             part = target.with_name(target.name + ".part")
-            with _files([part], whole, clock, options.quality, sound) as (video,):
-                for done, entry in enumerate(work.snapshot.frames(section), 1):
+            with (
+                _files([part], whole, clock, options.quality, sound) as (video,),
+                closing(_frames(work, section, missing, images=True)) as frames,
+            ):
+                for done, (entry, image, winners) in enumerate(frames, 1):
                     work.channel.check()
-                    image = read_frame(entry)
+                    assert image is not None
                     painted = scaled = _fit(image, size)
-                    if entry.specs:
-                        winners = winner_map(entry, given, image)
+                    if winners is not None:
                         painted = painter.paint(scaled, _fit(classes_of(entry, winners), size))
                         if options.labels != "none":
                             painted = painted.copy() if painted is scaled else painted
@@ -115,10 +124,44 @@ def _picture(
                     video.add(compose(scaled, painted))
                     work.channel.report(done, section.frames)
                 work.channel.report(section.frames, section.frames, "Finishing the video", now=True)
-            write_notes(work.out, [*notes, *video.notes, *notes_of(given.missing)])
+            write_notes(work.out, [*notes, *video.notes, *notes_of(missing)])
             part.replace(target)
     work.notes.extend(read_notes(work.out))
     return [target.name], section.frames, 0
+
+
+class _Frame(NamedTuple):
+    """A frame with its image, None where that is not wanted, and its winner map, None where it has no region."""
+
+    entry: FrameEntry
+    image: Image | None
+    winners: NDArray[np.uint16] | None
+
+
+def _frames(work: Work, section: Section, missing: dict[str, int], *, images: bool) -> Generator[_Frame]:
+    """The frames of a section in order, read and rendered by a few threads that are at most as many frames ahead.
+
+    Masks that were not at hand are counted in `missing`. Close it when it is not used up.
+    """
+
+    def render(entry: FrameEntry) -> tuple[_Frame, dict[str, int]]:
+        given, image = GivenMasks(work.data), read_frame(entry) if images else None
+        winners = winner_map(entry, given, image) if entry.specs else None
+        return _Frame(entry, image, winners), given.missing
+
+    waiting: deque[Future[tuple[_Frame, dict[str, int]]]] = deque()
+    threads = max(1, min(RENDERERS, os.cpu_count() or 1))
+    with ThreadPoolExecutor(threads, "render") as pool:
+        try:
+            entries = work.snapshot.frames(section)
+            waiting.extend(pool.submit(render, entry) for entry in islice(entries, threads))
+            while waiting:
+                frame, lacking = waiting.popleft().result()
+                waiting.extend(pool.submit(render, entry) for entry in islice(entries, 1))
+                added(missing, lacking)
+                yield frame
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 class _Naming:
@@ -181,18 +224,20 @@ def masks(work: Work) -> Written:
     before = total - section.frames * -(-len(missing) // AT_ONCE)
     for start in range(0, len(missing), AT_ONCE):
         batch = missing[start : start + AT_ONCE]
-        given = GivenMasks(work.data)
+        stood_in: dict[str, int] = {}
         parts = [target.with_name(target.name + ".part") for _, target in batch]
-        with _files(parts, size, clock, form, None) as videos:
-            for done, entry in enumerate(work.snapshot.frames(section), 1):
+        with (
+            _files(parts, size, clock, form, None) as videos,
+            closing(_frames(work, section, stood_in, images=False)) as frames,
+        ):
+            for done, (entry, _image, winners) in enumerate(frames, 1):
                 work.channel.check()
-                winners = winner_map(entry, given) if entry.specs else None
                 for (mask, _), video in zip(batch, videos, strict=True):
                     grey = np.zeros(size[::-1], np.uint8) if winners is None else mask.of(entry, winners)
                     video.add(_fit(grey, size))
                 work.channel.report(before + done, total)
         before += section.frames
-        write_notes(work.out, [*videos[0].notes, *notes_of(given.missing)])
+        write_notes(work.out, [*videos[0].notes, *notes_of(stood_in)])
         for part, (_, target) in zip(parts, batch, strict=True):
             part.replace(target)
     work.notes.extend(read_notes(work.out))
