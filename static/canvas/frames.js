@@ -16,6 +16,7 @@ const SETTLE_MS = 90;
 const NEIGHBOURS = 16;
 /** So long a map that cannot be drawn is not asked for again. */
 const REASON_MS = 5000;
+const RELOAD_MS = 300;
 
 const imageBytes = (bitmap) => bitmap.width * bitmap.height * 4;
 const mapBytes = (map) => map.ids.byteLength * 2;
@@ -31,6 +32,7 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
   const stale = new Set();
   let turn = 0;
   let settle = 0;
+  let reloading = 0;
   let direction = 1;
 
   const idOf = (index) => frameId(store.get().asset.id, index);
@@ -77,8 +79,8 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
 
   const loader = createLoader({
     hasImage: (index) => images.has(idOf(index)),
-    // What the server has not been told yet is newer than what it would send.
-    hasFacts: (index) => known(idOf(index)) || (idOf(index) === store.get().frameId && transport.unsent > 0),
+    // The frame that is worked on is asked for by `refresh`; what the server has not been told yet is newer anyway.
+    hasFacts: (index) => known(idOf(index)) || (idOf(index) === store.get().frameId && (!store.get().playing || transport.unsent > 0)),
     image: (index, signal) => image(idOf(index), signal),
     clip(row, signal, onFrame) {
       const held = [];
@@ -187,6 +189,14 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
     loader.want([index, ...around(index, roomFor(neighbours), store.get().total, direction)]);
   }
 
+  /** What was prefetched and has changed comes again; a job changes many frames, one after the other. */
+  function reload() {
+    reloading ||= setTimeout(() => {
+      reloading = 0;
+      loader.pump();
+    }, RELOAD_MS);
+  }
+
   return {
     goto,
     gotoId: (id) => goto(frameIndex(id)),
@@ -219,6 +229,7 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
       }
       loader.forget(frameIndex(id));
       if (view) remember(view);
+      reload();
     },
     /** Every frame may have other regions now: an import was made or taken back. The images stay. */
     changedAll() {
@@ -226,6 +237,7 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
       for (const id of facts.keys()) stale.add(`fact ${id}`);
       for (const key of [...pending.keys()]) if (!key.startsWith('image ')) pending.delete(key);
       loader.forget();
+      reload();
     },
     refreshMap,
     /** What is known of any frame, from memory where it is there: its region map, its regions. */
