@@ -178,6 +178,7 @@ export function createApp({
     'confirm-region': ({ region_id }) => app.confirmRegion(region_id),
     'release-region': ({ region_id }) => app.release(region_id),
     say: ({ text, kind = 'info' }) => say(text, kind),
+    'join-track': ({ track_id }) => app.join(track_id),
     'mark-range': ({ state }) => app.markRange(state),
     'goto-frame': ({ index, frame_id }) => app.goto(index === undefined ? frameIndex(frame_id) : Number(index)),
     'frame-state': ({ state }) => { if (get().frame?.state !== state) history.setFrameState(state); },

@@ -32,9 +32,10 @@ export function createChanges({ store, transport, frames, revisions, emit, say, 
   }
 
   function add(region, extra, undone) {
-    const { id, class_id, geometry } = region;
+    const { id, class_id, geometry, track_id } = region;
+    if (track_id) store.set({ joins: null, retrack: { id, track: track_id } });
     return send(region.frame_id, () => ({
-      method: 'POST', url: `/frames/${region.frame_id}/regions`, body: { id, class_id, geometry, ...extra },
+      method: 'POST', url: `/frames/${region.frame_id}/regions`, body: { id, class_id, geometry, ...(track_id ? { track_id } : {}), ...extra },
     }), undone);
   }
 

@@ -159,7 +159,7 @@ export function createLabels(context) {
     const region = {
       id: newId(), frame_id: state.frameId, class_id: state.classId,
       geometry: { ...emptyGeometry(), outline: [ring.map(([x, y]) => [quantise(x), quantise(y)])] },
-      track_id: null, anchor: true, certificate: null, area: 0, author: '', revision: 0, order: state.regions.length,
+      track_id: state.joins?.class_id === state.classId ? state.joins.id : null, anchor: true, certificate: null, area: 0, author: '', revision: 0, order: state.regions.length,
     };
     store.set({ regions: [...get().regions, region] });
     announce(t('say.accepted', { name: nameOf(state.classId) }));

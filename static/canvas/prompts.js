@@ -186,6 +186,9 @@ export function createPrompts({ store, transport, frames, emit, say, announce, t
     };
   }
 
+  /** The lost track that a person found again here, where the class is its own. */
+  const joined = ({ joins }, classId) => (joins?.class_id === classId ? joins.id : null);
+
   function accept() {
     const state = get();
     const { prompt, proposal } = state;
@@ -221,7 +224,7 @@ export function createPrompts({ store, transport, frames, emit, say, announce, t
     const candidate = proposal.candidates[proposal.at];
     const geometry = isSearch(prompt) ? instanceGeometry(candidate, prompt.text) : { ...emptyGeometry(), points: prompt.points, box: prompt.box };
     const old = find(prompt.refine);
-    const region = old ? { ...old, geometry, area: candidate.area } : newRegion(state, classId, geometry, candidate.area);
+    const region = old ? { ...old, geometry, area: candidate.area } : { ...newRegion(state, classId, geometry, candidate.area), track_id: joined(state, classId) };
     const regions = old ? state.regions.map((r) => (r.id === old.id ? region : r)) : [...state.regions, region];
     settle(state, regions, [{ mask: candidate.mask, region }]);
     announce(t(old ? 'say.refined' : 'say.accepted', { name: nameOf(classId) }));

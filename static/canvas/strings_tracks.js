@@ -65,6 +65,7 @@ export const TRACK_STRINGS = {
   'scope.deleted.other': '{n} regions deleted.',
   'copy.done.one': '{n} region copied from the previous frame.',
   'copy.done.other': '{n} regions copied from the previous frame.',
+  'join.begun': 'The next region that is accepted on this frame continues {name}.',
   'copy.none': 'The previous frame has nothing to copy.',
   'range.marked_done.one': '{n} frame marked done.',
   'range.marked_done.other': '{n} frames marked done.',

@@ -2,7 +2,7 @@
 import { BETWEEN_ONLY, findEngine, isReady, tracker } from './engines.js';
 import { frameId } from './ids.js';
 import { ONION, ONION_WORDS, createOnion } from './onion.js';
-import { anchorsAround, createTracks, walkOf } from './tracks.js';
+import { anchorsAround, createTracks, trackedBy, walkOf } from './tracks.js';
 import { mountRetrack } from './ui/retrack.js';
 import { mountScope } from './ui/scope.js';
 import { mountTrack } from './ui/track.js';
@@ -22,6 +22,7 @@ export function mountTracking(host, { app, labels, ...context }) {
   const leave = () => store.set({ retrack: null });
 
   store.on((state, changed) => {
+    if (state.joins && changed.has('frameId')) store.set({ joins: null });
     if (!state.retrack) return;
     const next = ['frameId', 'playing', 'canRedo'].some((key) => changed.has(key)) || (changed.has('prompt') && state.prompt) || (changed.has('draft') && state.draft);
     if (next || (changed.has('regions') && !find(state.retrack.id))) leave();
@@ -91,6 +92,15 @@ export function mountTracking(host, { app, labels, ...context }) {
       if (locked) say(locked, 'warn');
       else if (region?.track_id) askScope(region);
       else if (region) labels.removeRegion(region.id);
+    },
+    /** The next new region of its class continues the track: a person found on this frame what the tracker lost. */
+    join(id) {
+      const track = trackedBy(get().lanes, id);
+      if (!track || !get().classes.has(track.class_id)) return;
+      app.setClass(track.class_id, { fresh: true });
+      store.set({ joins: { id, class_id: track.class_id } });
+      app.toCanvas();
+      say(t('join.begun', { name: track.name }));
     },
     async copyPrevious() {
       const { index, asset, frameId: to, selected } = get();

@@ -39,7 +39,10 @@ export function showLost() {
     row.dataset.lost = id;
     row.querySelector('.swt').dataset.colour = state.classes.get(class_id)?.colour ?? '#888888';
     row.querySelector('.nm').textContent = name;
-    const since = row.querySelector('button');
+    const [find, since] = row.querySelectorAll('button');
+    find.title = t('lost_find', { name });
+    find.setAttribute('aria-label', find.title);
+    find.dataset.joins = id;
     since.textContent = t('lost_since', { n: count(first + 1) });
     since.dataset.frame = String(first);
     return row;
@@ -88,6 +91,8 @@ document.addEventListener('click', (event) => {
     chosen.closest('[popover]')?.hidePopover();
     order(chosen.dataset.regionDo, { region_id: chosen.dataset.region });
   }
-  const since = event.target.closest('[data-lost] button');
+  const found = event.target.closest('[data-joins]');
+  if (found) order('join-track', { track_id: found.dataset.joins });
+  const since = event.target.closest('[data-lost] [data-frame]');
   if (since) order('goto-frame', { index: Number(since.dataset.frame) });
 });

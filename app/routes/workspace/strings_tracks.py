@@ -59,6 +59,7 @@ def track_strings() -> dict[str, str]:
         "scope.delete_some": _("Delete"),
         "scope.undo": _("One undo brings all of it back."),
         "scope.cancel": _("Cancel"),
+        "join.begun": _("The next region that is accepted on this frame continues {name}."),
         "copy.none": _("The previous frame has nothing to copy."),
         "say.onion": _("Onion skin: {which}."),
         "refuse.confirmed": _("All tracked regions of this frame are anchors already."),
