@@ -85,7 +85,7 @@ def apply(cur: db.Cursor, edit: Edit, *, backwards: bool) -> set[tuple[str, int]
     """
     used: set[tuple[str, int]] = set()
     for changes in db.bulk.batches(cur, edit.id, edit.bulk, backwards=backwards):
-        pairs = _pairs([change for change in changes if change.table == "region"], _region, backwards)
+        pairs = _composed(_pairs([c for c in changes if c.table == "region"], _region, backwards))
         _apply(cur, pairs)
         _apply_tracks(cur, _pairs([c for c in changes if c.table == "track"], _track, backwards))
         _apply_states(cur, _pairs([c for c in changes if c.table == "frame_run"], _run, backwards))
@@ -99,6 +99,20 @@ def _pairs(
     """What each row is to be changed from, and to."""
     pairs = [(decode(change.before), decode(change.after)) for change in changes]
     return [(after, before) for before, after in pairs] if backwards else pairs
+
+
+def _composed(
+    pairs: Sequence[tuple[Region | None, Region | None]],
+) -> list[tuple[Region | None, Region | None]]:
+    """One pair for each region, from what it was at first to what it is at last: a walk back replaces what the
+    walk before it made under the same edit.
+    """
+    spans: dict[str, tuple[Region | None, Region | None]] = {}
+    for old, new in pairs:
+        row = new or old
+        if row is not None:
+            spans[row.id] = (spans[row.id][0] if row.id in spans else old, new)
+    return [pair for pair in spans.values() if pair != (None, None)]
 
 
 def _apply_tracks(cur: db.Cursor, pairs: list[tuple[Track | None, Track | None]]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from app import store as db
 from app.errors import Conflict
 from app.models import Asset, Geometry, Job, Region, as_raw, frame_id, new_id
-from app.services import track_results
+from app.services import bulk_edits, track_results
 from app.services.track_records import Begun, Sources, Step, TrackArgs, id_from
 from app.store import Store
 from tests.store import rows
@@ -78,6 +78,31 @@ def test_an_anchor_that_came_meanwhile_stays_and_other_regions_of_the_track_give
         ("region", True),
         ("region", False),
     ]
+
+
+def test_a_walk_back_replaces_the_walk_before_it_and_both_are_taken_back_at_once(store: Store) -> None:
+    _project, asset, _frames = store.write(rows.scene)
+    older = region(asset, 1, anchor=False)
+    store.write(lambda cur: db.regions.insert_many(cur, [older]))
+    job, frame = job_of(asset), frame_id(asset.id, 1)
+    begun = Begun(objects=[Sources(track_id=TRACK, class_id=1, region_ids=[])])
+    there, back = step(asset, 1), msgspec.structs.replace(step(asset, 1), leg=2)
+    # In transactions of their own: what the first brought is deleted by the second, under the same edit.
+    bring(store, asset, job, begun, there)
+    bring(store, asset, job, back)
+    store.write(lambda cur: track_results.on_tracked(cur, job, {}))
+
+    def mine() -> list[str]:
+        found = store.read(lambda cur: db.regions.of_frame(cur, frame))
+        return [r.id for r in found if r.track_id == TRACK]
+
+    assert mine() == [back.regions[0].id]
+    edit = store.read(lambda cur: db.edits.by_id(cur, job.id))
+    assert edit is not None
+    store.write(lambda cur: bulk_edits.apply(cur, edit, backwards=True))
+    assert mine() == [older.id]
+    store.write(lambda cur: bulk_edits.apply(cur, edit, backwards=False))
+    assert mine() == [back.regions[0].id]
 
 
 def test_a_class_that_was_deleted_meanwhile_ends_the_track_with_a_sentence(store: Store) -> None:
