@@ -24,7 +24,8 @@ export function mountTracking(host, { app, labels, ...context }) {
   store.on((state, changed) => {
     if (state.joins && changed.has('frameId')) store.set({ joins: null });
     if (!state.retrack) return;
-    const next = ['frameId', 'playing', 'canRedo'].some((key) => changed.has(key)) || (changed.has('prompt') && state.prompt) || (changed.has('draft') && state.draft);
+    // An undo is known by what it leaves to redo.
+    const next = changed.has('frameId') || ['playing', 'canRedo', 'prompt', 'draft'].some((key) => changed.has(key) && state[key]);
     if (next || (changed.has('regions') && !find(state.retrack.id))) leave();
   });
 
