@@ -120,6 +120,7 @@ def _begin(ctx: Context, job: Job, channel: Channel) -> tuple[TrackArgs, Past]:
         records, offset = files.read_partial(channel.folder, offset)
         if not records:
             break
+        channel.check()
         for record in msgspec.convert(records, list[Record]):
             past.note(record)
     args = args_of(job.args)
@@ -199,6 +200,7 @@ class _Walk:
         frames: list[Frame] = []
         wanted = self._high - self._low + 1
         for start in range(self._low, self._high + 1, PAGE):
+            self._channel.check()
             frames += db.frames.page(cur, self._args.asset_id, start, min(PAGE, wanted - len(frames)))
         if len(frames) != wanted:
             raise Conflict("Frames of the asset were deleted meanwhile. Choose others.")
