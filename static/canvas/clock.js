@@ -82,6 +82,6 @@ export function upcoming(at, count, play) {
 
 /** The frames around `index` that are worth having, most urgent first: both ways, more in `direction` (1 or -1). */
 export function around(index, count, total, direction) {
-  const steps = [1, -1, 2, -2, 3, 4, -3, 5, 6, 7, 8, -4, 9, 10, 11, 12];
+  const steps = [1, -1, 2, -2, 3, 4, -3, 5, 6, 7, 8, -4, 9, 10, 11, 12, ...[5, 6, 7, 8, 9, 10, 11, 12].map((n) => -n)];
   return steps.map((step) => index + step * direction).filter((i) => i >= 0 && i < total).slice(0, count);
 }

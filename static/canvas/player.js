@@ -20,7 +20,8 @@ const SCREEN_FPS = 60;
 
 export const SPEEDS = [0.5, 1, 2, 4];
 
-export function createPlayer({ store, frames, clockNow = () => performance.now() }) {
+/** @param clockNow, nextBeat: the browser's clock, ms, and who calls back before it paints */
+export function createPlayer({ store, frames, clockNow = () => performance.now(), nextBeat = requestAnimationFrame }) {
   const get = store.get;
   let run = 0;
   let backward = false;
@@ -168,9 +169,9 @@ export function createPlayer({ store, frames, clockNow = () => performance.now()
     const beat = (now) => {
       if (mine !== run) return;
       tick(now);
-      requestAnimationFrame(beat);
+      nextBeat(beat);
     };
-    requestAnimationFrame(beat);
+    nextBeat(beat);
   }
 
   function start(back = false) {
@@ -183,7 +184,7 @@ export function createPlayer({ store, frames, clockNow = () => performance.now()
   store.on((state, changed) => {
     if (state.playing && ['gesture', 'prompt', 'selected'].some((key) => changed.has(key) && state[key])) stop();
   });
-  document.addEventListener('visibilitychange', () => { if (document.hidden) stop(); });
+  globalThis.document?.addEventListener('visibilitychange', () => { if (document.hidden) stop(); });
 
   return {
     /** `back`: play backward. What plays stops, whichever way it plays. */

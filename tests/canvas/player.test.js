@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import { createRecords } from '../../static/canvas/clip.js';
 import { advance, around, boundsOf, following, gapOf, startOf, upcoming } from '../../static/canvas/clock.js';
 import { createLoader } from '../../static/canvas/loader.js';
+import { createPlayer } from '../../static/canvas/player.js';
 import { Unreachable } from '../../static/canvas/queue.js';
+import { createStore, initialState } from '../../static/canvas/store.js';
 
 const even = (i) => i / 10;
 const play = (patch = {}) => ({ total: 10, loop: false, range: null, speed: 1, fps: 10, backward: false, stride: 1, timeOf: even, ...patch });
@@ -65,7 +67,7 @@ test('what comes next is named once, and both ways where it stands still', () =>
   assert.deepEqual(upcoming(4, 9, play({ loop: true, range: { start: 3, stop: 5 } })), [5, 3]);
   assert.deepEqual(around(5, 4, 10, 1), [6, 4, 7, 3]);
   assert.deepEqual(around(5, 4, 10, -1), [4, 6, 3, 7]);
-  assert.deepEqual(around(0, 3, 10, -1), [1, 2, 3]);
+  assert.deepEqual(around(0, 7, 10, -1), [1, 2, 3, 4, 5, 6, 7]);
 });
 
 test('records are read however the bytes are cut', () => {
@@ -163,4 +165,111 @@ test('in playback a short row waits to become long, unless it is urgent', () => 
   assert.equal(clips.length, 0);
   loader.want(next.slice(18), { more: true });
   assert.deepEqual(clips[0].row, { start: 20, count: 4, step: 1 });
+});
+
+/** A player over frames of which the test says which are in memory. `at(ms)`: the browser paints then. */
+function playing({ total = 40, index = 0, here = Array.from({ length: total }, (_, i) => i), ...patch } = {}) {
+  const store = createStore({ ...initialState({ asset: { id: 'a', frame_count: total, fps: 10 } }), index, ...patch });
+  const memory = new Set(here);
+  const calls = { shown: [], rest: 0, goto: [] };
+  let beat = null;
+  let now = 0;
+  const player = createPlayer({
+    store, clockNow: () => now, nextBeat: (callback) => { beat = callback; },
+    frames: {
+      isReady: (i) => memory.has(i), isBroken: () => false, timeOf: even, roomFor: (n) => n, want: () => {},
+      show: (i) => { calls.shown.push(i); store.set({ index: i, frameId: `a-${i}` }); },
+      rest: () => { calls.rest += 1; },
+      goto: (i) => { calls.goto.push(i); store.set({ index: i }); },
+    },
+  });
+  return {
+    player, store, memory, calls,
+    at(ms) {
+      now = ms;
+      const callback = beat;
+      beat = null;
+      callback?.(ms);
+      return store.get().index;
+    },
+  };
+}
+
+test('what is painted too rarely is left out and counted, and time is kept', () => {
+  const { player, store, calls, at } = playing();
+  player.toggle();
+  assert.deepEqual([0, 101, 401, 501].map(at), [0, 1, 4, 5]);
+  player.stop();
+  assert.deepEqual(calls.shown, [0, 1, 4, 5]);
+  assert.equal(store.get().dropped, 2);
+});
+
+test('a frame that is not in memory holds the clock, says so after a while, and nothing is left out', () => {
+  const { player, store, memory, calls, at } = playing({ here: [0, 1, 2, 3, 4, 5] });
+  player.toggle();
+  for (let ms = 0; ms <= 700; ms += 50) at(ms);
+  assert.deepEqual([store.get().index, store.get().buffering], [5, false]);
+  at(1000);
+  assert.equal(store.get().buffering, true);
+  for (let i = 6; i < 40; i++) memory.add(i);
+  at(1050);
+  assert.deepEqual([store.get().index, store.get().buffering], [6, false]);
+  at(1151);
+  assert.deepEqual(calls.shown, [0, 1, 2, 3, 4, 5, 6, 7]);
+});
+
+test('where frames come more slowly than they are played, some of them are played in time', () => {
+  const { player, memory, calls, at } = playing({ here: [0, 1, 2, 3, 4, 5] });
+  player.toggle();
+  for (let ms = 0; ms <= 700; ms += 50) at(ms);
+  for (let i = 6; i < 40; i++) memory.add(i);
+  for (let ms = 2000; ms <= 3000; ms += 50) at(ms);
+  const late = calls.shown.slice(7);
+  assert.ok(late.every((index, i) => !i || index - late[i - 1] >= 2), String(late));
+});
+
+test('a stop stands on the frame that was shown, and asks how it stands', () => {
+  const { player, store, calls, at } = playing();
+  player.toggle();
+  at(0);
+  at(350);
+  player.toggle();
+  assert.deepEqual([store.get().playing, store.get().index, calls.rest], [false, 3, 1]);
+  assert.equal(at(900), 3);
+});
+
+test('playback ends on the last frame and begins anew from there', () => {
+  const { player, store, at } = playing({ total: 5, index: 3 });
+  player.toggle();
+  at(0);
+  at(900);
+  assert.deepEqual([store.get().playing, store.get().index], [false, 4]);
+  player.toggle();
+  assert.equal(at(1000), 0);
+});
+
+test('it plays backward, at another speed, and from where it is sought', () => {
+  const { player, store, at } = playing({ index: 20 });
+  player.toggle(true);
+  at(0);
+  assert.equal(at(201), 18);
+  player.changeSpeed(1);
+  assert.equal(at(301), 16);
+  player.seek(30);
+  assert.equal(at(400), 30);
+  assert.deepEqual([at(501), store.get().playing], [28, true]);
+});
+
+test('whoever goes elsewhere or starts to work ends playback where they are', () => {
+  const one = playing();
+  one.player.toggle();
+  one.at(0);
+  one.store.set({ index: 33 });
+  one.at(300);
+  assert.deepEqual([one.store.get().playing, one.store.get().index], [false, 33]);
+  const other = playing();
+  other.player.toggle();
+  other.at(0);
+  other.store.set({ prompt: { points: [] } });
+  assert.deepEqual([other.store.get().playing, other.store.get().prompt], [false, { points: [] }]);
 });
