@@ -89,8 +89,9 @@ def go_to(page: Page, number: int) -> None:
 
 
 def shown(page: Page, number: int) -> None:
-    """Wait until frame `number` (from 1) is painted."""
+    """Wait until frame `number` (from 1) is painted, and the panel beside it tells of it."""
     expect(page.locator("#canvas-host")).to_have_attribute("data-frame", re.compile(f"-{number - 1:06d}$"))
+    expect(page.locator("#frame-panel h2")).to_have_text(f"Frame {number}")
     page.locator("#canvas-host").focus()
 
 
