@@ -185,6 +185,8 @@ def test_a_page_of_frames_is_a_window_so_that_a_gap_repeats_no_frame(store: Stor
     store.write(lambda cur: db.frames.delete(cur, frames[2].id))
     pages = store.read(lambda cur: [db.frames.page(cur, asset.id, start, 3) for start in (0, 3, 6, 9)])
     assert [[frame.index for frame in page] for page in pages] == [[0, 1], [3, 4, 5], [6, 7], []]
+    states = store.read(lambda cur: db.frames.states(cur, asset.id))
+    assert states == [(0, 2, "todo"), (3, 5, "todo")]
 
 
 def test_regions_of_a_frame_come_oldest_first_whatever_their_ids(store: Store) -> None:
