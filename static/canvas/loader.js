@@ -32,6 +32,10 @@ export function createLoader({ hasImage, hasFacts, image, clip, take, later = se
   const inClip = (index) => [...clips].some((one) => one.missing.has(index));
   const needsFacts = (index) => wantedSet.has(index) && !hasFacts(index) && !inClip(index) && !failed.has(`clip ${index}`);
 
+  // Two at once would share what draws the maps, and the urgent one came later: the next is asked for in time to be no gap.
+  const isHalfDone = (one) => one.missing.size <= CLIP_FRAMES / 2;
+  const mayAsk = () => clips.size < CLIPS_AT_ONCE && [...clips].every(isHalfDone);
+
   function fail(key) {
     failed.add(key);
     if (retrying) return;
@@ -79,6 +83,7 @@ export function createLoader({ hasImage, hasFacts, image, clip, take, later = se
     clip(row, one.control.signal, (at, view, map) => {
       // Meanwhile the frame was changed: this answer may be from before.
       if (one.missing.delete(at)) take(at, view, map);
+      if (isHalfDone(one)) pump();
     }).then(() => { for (const at of one.missing) broken.add(at); }, (error) => {
       if (one.control.signal.aborted) return;
       for (const at of one.missing) {
@@ -94,8 +99,8 @@ export function createLoader({ hasImage, hasFacts, image, clip, take, later = se
   function pump() {
     for (const [place, index] of wanted.entries()) {
       if (images.size < IMAGES_AT_ONCE && !images.has(index) && !hasImage(index) && !broken.has(index) && !failed.has(`image ${index}`)) loadImage(index);
-      if (clips.size < CLIPS_AT_ONCE && needsFacts(index) && !broken.has(index)) loadClip(index, place);
-      if (images.size >= IMAGES_AT_ONCE && clips.size >= CLIPS_AT_ONCE) return;
+      if (mayAsk() && needsFacts(index) && !broken.has(index)) loadClip(index, place);
+      if (images.size >= IMAGES_AT_ONCE && !mayAsk()) return;
     }
   }
 
