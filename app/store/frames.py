@@ -50,6 +50,26 @@ where id = $id and ($expected::integer is null or revision = $expected)
 returning revision
 """
 SET_STATES = """
+update frame set state = new.state, revision = revision + 1
+from (select unnest(range(start, start + length)) as index, state
+      from (select unnest($start::bigint[]) as start, unnest($length::bigint[]) as length,
+                unnest($state::varchar[]) as state)) as new
+where frame.asset_id = $asset_id and frame.index = new.index
+"""
+COUNT_IN_STATES = """
+select count(*) from frame
+join (select unnest(range(start, start + length)) as index, state
+      from (select unnest($start::bigint[]) as start, unnest($length::bigint[]) as length,
+                unnest($state::varchar[]) as state)) as run on frame.index = run.index
+where frame.asset_id = $asset_id and frame.state = run.state
+"""
+STATES_WITHIN = """
+select min(index), count(*), state
+from (select index, state, index - row_number() over (partition by state order by index) as run
+      from frame where asset_id = $asset_id and index >= $start and index <= $stop)
+group by state, run order by 1
+"""
+STATES = """
 with seen as (
     select index, state, lag(index) over (order by index) as before, lag(state) over (order by index) as was
     from frame where asset_id = $asset_id
