@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from app.algo.tracking import searching
 from app.algo.tracking.features import Bools, Floats, Frame, grid_of, shrunk
-from app.algo.tracking.matching import SHIFTS, Box, Memory, vote
+from app.algo.tracking.matching import SHIFTS, Box, Memory, Vote, residual, vote
 from app.algo.tracking.refining import coefficients
 
 CELL = 4
@@ -26,6 +26,20 @@ FINE_CELLS = 8000
 AROUND = 8
 """Cells around the expected place of an object that are looked at."""
 ANCHOR_WEIGHT = 2.0
+NEAR_WEIGHT, NEAR = 3.0, 6.0
+"""How many times more an anchor counts close to its own frame, and the frames in which that fades e times."""
+MISPLACED = 0.5
+"""Of the confidence of the best memory: an anchor with less is searched for in the frame."""
+APART = 1.5
+"""Cells a frame by which an object must move otherwise than what surrounds it to be told apart by that."""
+DOUBT, CERTAIN = 20.0, 150.0
+"""Difference of squared distances that says nothing of the motion, and the further one that says all."""
+FATE = 2.0
+"""Weight of the vote of motion, where it is certain."""
+CHANCE, PROVEN = 0.7, 0.9
+"""Share of the cells whose side is known that motion must tell rightly to count at all, and fully."""
+GROWTH = 3
+"""Cells by which an object may grow in a frame because of its motion."""
 RECENT = 2
 """Memories of earlier answers, besides the previous one."""
 EVERY = 5
@@ -112,7 +126,7 @@ class Followed:
         labels = self._labels(mask)
         if not labels.any():
             return
-        memory = Memory.of(frame.cells(self.cell), labels, ANCHOR_WEIGHT)
+        memory = Memory.of(frame.cells(self.cell), labels)
         if self._previous is not None:
             self._align(memory, _centre(self._previous.inner) - self._previous.offset)
         self.anchors[position] = memory
@@ -146,7 +160,7 @@ class Followed:
             self._last, self._missed = (float(y), float(x)), 0
         self._previous = None
 
-    def look(self, frame: Frame, flow: Floats | None) -> Iterator[Guess | None]:
+    def look(self, position: int, frame: Frame, flow: Floats | None) -> Iterator[Guess | None]:
         """Yields None after every step of work, in the end what was found, if anything.
 
         `flow`: (rows, columns, 2) float32, from the frame's cells to the previous frame's, in cells.
@@ -168,14 +182,22 @@ class Followed:
         share = np.zeros_like(total)
         certain = np.zeros_like(total)
         votes = []
+        weights = {
+            id(memory): ANCHOR_WEIGHT * (1 + NEAR_WEIGHT * float(np.exp(-abs(position - there) / NEAR)))
+            for there, memory in self.anchors.items()
+        }
         for memory in self._memories():
             near = flow[top:bottom, left:right] if flow is not None and memory is self._previous else None
             answer = vote(cells, memory, box, near)
-            votes.append((memory, answer))
             confidence = np.exp(answer.distance * np.float32(-1 / CONFIDENCE))
-            share += memory.weight * confidence * answer.share
-            total += memory.weight * confidence
+            weight = np.float32(weights.get(id(memory), 1.0))
+            share += weight * confidence * answer.share
+            total += weight * confidence
             np.maximum(certain, confidence, out=certain)
+            votes.append((memory, answer, confidence))
+            yield None
+        if flow is not None and self._previous is not None:
+            self._common_fate(cells, box, flow, share, total, votes[-1][1])
             yield None
         share /= total
         inside = share > 0.5
@@ -191,8 +213,10 @@ class Followed:
             self.lose()
             return
         self._sure += (sure - self._sure) * (LEARNING if self._sure else 1.0)
-        for memory, answer in votes:
+        for memory, answer, _ in votes:
             memory.offset = np.rint(memory.offset) + np.median(SHIFTS[answer.shift[inside]], axis=0)
+        trust = {id(memory): float(confidence[inside].mean()) for memory, _, confidence in votes}
+        self._replace(cells, trust, np.argwhere(inside).mean(0) + np.array([top, left]))
         yield self._refined(frame, box, share, sure)
 
     def take(self, frame: Frame, mask: Bools | None) -> None:
@@ -259,6 +283,53 @@ class Followed:
             self._align(memory, centre)
         found.offset = np.array(place.offset)
         return place
+
+    def _common_fate(
+        self, cells: Floats, box: Box, flow: Floats, share: Floats, total: Floats, answer: Vote
+    ) -> None:
+        """Give the object what moves with it and take from it what moves with its surroundings, where the two differ.
+
+        Patches of the previous frame are compared at the place where the one or the other motion puts them.
+        """
+        assert self._previous is not None
+        top, left, bottom, right = box
+        inside = share > 0.5 * total
+        outside = share < 0.1 * total
+        if not inside.any() or not outside.any():
+            return
+        local = flow[top:bottom, left:right, ::-1]
+        around = np.median(local[outside], axis=0)
+        own = np.rint(self._previous.offset) + np.median(SHIFTS[answer.shift[inside]], axis=0)
+        if np.hypot(*(own - around)) < APART:
+            return
+        with_it = residual(cells, self._previous, box, own)
+        with_floor = residual(cells, self._previous, box, around)
+        evidence = cv2.blur(with_floor - with_it, (3, 3), borderType=cv2.BORDER_REPLICATE)
+        nearby = cv2.dilate(inside.astype(np.uint8), np.ones((2 * GROWTH + 1,) * 2, np.uint8)) > 0
+        gain = np.clip((np.abs(evidence) - DOUBT) / CERTAIN, 0, 1) * np.float32(FATE)
+        gain *= np.exp(np.minimum(with_it, with_floor) * np.float32(-1 / CONFIDENCE))
+        known = np.abs(evidence) > DOUBT
+        right = [
+            float(np.mean(evidence[side & known] * sign > 0)) if (side & known).any() else 0.0
+            for side, sign in ((inside, 1), (outside, -1))
+        ]
+        gain *= np.float32(min(1.0, max(0.0, (min(right) - CHANCE) / (PROVEN - CHANCE))))
+        grows, shrinks = nearby & (evidence > 0), evidence < 0
+        share[grows] += gain[grows]
+        total[grows] += gain[grows]
+        total[shrinks] += gain[shrinks]
+
+    def _replace(self, cells: Floats, trust: dict[int, float], centre: NDArray[np.float64]) -> None:
+        """Search the frame for the anchor that fits worst, if it does not fit at all where it was thought to lie.
+
+        `trust`: id of a memory → mean confidence in it; `centre`: (y, x) in cells of the object now.
+        """
+        worst = min(self.anchors.values(), key=lambda memory: trust[id(memory)], default=None)
+        if worst is None or trust[id(worst)] >= MISPLACED * max(trust.values()):
+            return
+        place = searching.find(cells, worst, (float(centre[0]), float(centre[1])), LEEWAY)
+        if place is not None and not place.far:
+            worst.offset = np.array(place.offset)
 
     def _refined(self, frame: Frame, box: Box, share: Floats, sure: float) -> Guess:
         top, left, bottom, right = (side * self.cell for side in box)

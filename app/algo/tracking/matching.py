@@ -52,21 +52,18 @@ class Memory:
 
     `cells`: (CHANNELS, rows + 2 MARGIN, columns + 2 MARGIN) float32; `labels`: (rows + 2 MARGIN, columns +
     2 MARGIN) float32, the share of each cell that the object covers; `offset`: (dy, dx) in cells from a place on
-    the newest frame to the same thing here; `weight`: of its votes.
+    the newest frame to the same thing here.
     """
 
     cells: Floats
     labels: Floats
-    weight: float = 1.0
     offset: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
 
     @classmethod
-    def of(cls, cells: Floats, labels: Floats, weight: float = 1.0) -> Memory:
+    def of(cls, cells: Floats, labels: Floats) -> Memory:
         """From (CHANNELS, rows, columns) and (rows, columns)."""
         around = (MARGIN, MARGIN)
-        return cls(
-            np.pad(cells, ((0, 0), around, around), mode="edge"), np.pad(labels, around, mode="edge"), weight
-        )
+        return cls(np.pad(cells, ((0, 0), around, around), mode="edge"), np.pad(labels, around, mode="edge"))
 
     @property
     def inner(self) -> Floats:
@@ -151,3 +148,22 @@ def _carried(here: Floats, memory: Memory, box: Box, flow: Floats) -> tuple[Floa
     for channel in range(CHANNELS):
         distance += (here[channel] - take(memory.cells[channel])) ** 2
     return cv2.blur(distance, (PATCH, PATCH), borderType=cv2.BORDER_REPLICATE), take(memory.labels)
+
+
+def residual(cells: Floats, memory: Memory, box: Box, offset: NDArray[np.float64]) -> Floats:
+    """(h, w) float32: squared patch distance of the cells of a box to those that lie `offset` (dy, dx) from them
+    in the memory, to a cell."""
+    top, left, bottom, right = box
+    height, width = bottom - top, right - left
+    rows, columns = cells.shape[1:]
+    here = cells[:, top:bottom, left:right]
+    base_y, base_x = np.rint(offset).astype(int).tolist()
+    least = np.full((height, width), np.inf, np.float32)
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            y = min(max(top + dy + base_y, -MARGIN), rows + MARGIN - height) + MARGIN
+            x = min(max(left + dx + base_x, -MARGIN), columns + MARGIN - width) + MARGIN
+            difference = here - memory.cells[:, y : y + height, x : x + width]
+            plane = np.add.reduce(np.multiply(difference, difference, out=difference), 0)
+            np.minimum(least, cv2.blur(plane, (PATCH, PATCH), borderType=cv2.BORDER_REPLICATE), out=least)
+    return least

@@ -86,7 +86,7 @@ class Tracker:
         for number, followed in self._objects.items():
             if number in confirmed:
                 continue
-            for guess in followed.look(frame, flows.get(followed.cell)):
+            for guess in followed.look(position, frame, flows.get(followed.cell)):
                 if guess is not None:
                     guesses[number] = guess
                 yield None
