@@ -205,6 +205,7 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
     /** The frame can be shown at once, with its regions and its map. */
     isReady: (index) => images.has(idOf(index)) && known(idOf(index)),
     isBroken: loader.isBroken,
+    isOnScreen: (index) => store.get().frameId === idOf(index),
     /** Show what is in memory, without asking the server how the frame stands. */
     show: (index) => show(index, images.get(idOf(index))),
     /** Presentation time in seconds, null where it is not known yet or there is none. */

@@ -45,7 +45,7 @@ export function createPlayer({ store, frames, clockNow = () => performance.now()
     if (!get().playing) return;
     run += 1;
     store.set({ playing: false, buffering: false, dropped });
-    if (fresh) {
+    if (fresh && !frames.isOnScreen(shown)) {
       frames.goto(shown);
       return;
     }

@@ -13,6 +13,8 @@ const capsOf = (id) => keyCaps([...actionById(id).keys, ...(actionById(id).soft 
 export function playbackBar({ app, store, t }) {
   const loop = el('button', {
     type: 'button', class: 'btn ghost icon pt-loop', 'data-action': 'loop', 'aria-keyshortcuts': ariaKeys(actionById('loop').soft),
+    // Who clicked goes on with the keys of the canvas; who pressed a key stays here.
+    onclick: (event) => { if (event.detail) app.toCanvas(); },
   }, icon('loop'));
   const speed = el('select', {
     class: 'inp pt-speed', 'aria-label': t('time.speed'), title: `${t('time.speed')} (${capsOf('slower')} ${capsOf('faster')})`,
@@ -32,6 +34,7 @@ export function playbackBar({ app, store, t }) {
     const fps = state.fps ? t('time.fps', { n: Math.round(state.fps * 100) / 100 }) : '';
     rate.textContent = state.buffering ? t('time.buffering') : fps;
     rate.classList.toggle('pt-held', state.buffering);
+    rate.classList.toggle('f', !state.buffering);
     // On a narrow screen the rate is left out, that it waits is not.
     rate.classList.toggle('hide-s', !state.buffering);
     rate.title = state.dropped ? t.n('time.dropped', state.dropped) : '';

@@ -177,7 +177,7 @@ function playing({ total = 40, index = 0, here = Array.from({ length: total }, (
   const player = createPlayer({
     store, clockNow: () => now, nextBeat: (callback) => { beat = callback; },
     frames: {
-      isReady: (i) => memory.has(i), isBroken: () => false, timeOf: even, roomFor: (n) => n, want: () => {},
+      isReady: (i) => memory.has(i), isBroken: () => false, isOnScreen: (i) => store.get().frameId === `a-${i}`, timeOf: even, roomFor: (n) => n, want: () => {},
       show: (i) => { calls.shown.push(i); store.set({ index: i, frameId: `a-${i}` }); },
       rest: () => { calls.rest += 1; },
       goto: (i) => { calls.goto.push(i); store.set({ index: i }); },
@@ -267,9 +267,9 @@ test('whoever goes elsewhere or starts to work ends playback where they are', ()
   one.store.set({ index: 33 });
   one.at(300);
   assert.deepEqual([one.store.get().playing, one.store.get().index], [false, 33]);
-  const other = playing();
+  const other = playing({ frameId: 'a-0', here: [0] });
   other.player.toggle();
-  other.at(0);
+  other.at(50);
   other.store.set({ prompt: { points: [] } });
-  assert.deepEqual([other.store.get().playing, other.store.get().prompt], [false, { points: [] }]);
+  assert.deepEqual([other.store.get().playing, other.store.get().prompt, other.calls], [false, { points: [] }, { shown: [], rest: 1, goto: [] }]);
 });
