@@ -1,5 +1,6 @@
 /** Pointer and wheel over the timeline: press and drag scrub, with Shift they select; the wheel scrolls, with Ctrl it zooms. */
 const CLICK_PX = 4;
+const LINE_PX = 20;
 
 /**
  * @param indexAt (clientX) → frame
@@ -8,6 +9,7 @@ const CLICK_PX = 4;
 export function listenDrag(area, indexAt, on) {
   area.addEventListener('pointerdown', (e) => {
     if (e.button !== 0 || e.target.closest('.ll, .pt-band')) return;
+    if (e.clientX > area.getBoundingClientRect().left + area.clientWidth) return; // the scroll bar
     const from = indexAt(e.clientX);
     const select = on.range && e.shiftKey;
     let at = null;
@@ -33,8 +35,9 @@ export function listenDrag(area, indexAt, on) {
 /** The wheel scrolls the list of lanes up and down, everything else sideways. */
 export function listenWheel(host, { zoom, scroll }) {
   host.addEventListener('wheel', (e) => {
-    if (e.ctrlKey) zoom(Math.exp(-e.deltaY * 0.004), e.clientX);
-    else if (e.deltaX || e.shiftKey || !e.target.closest('.pt-lanes')) scroll(e.deltaX || e.deltaY);
+    const unit = e.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE_PX : 1;
+    if (e.ctrlKey) zoom(Math.exp(-e.deltaY * unit * 0.004), e.clientX);
+    else if (e.deltaX || e.shiftKey || !e.target.closest('.pt-lanes')) scroll((e.deltaX || e.deltaY) * unit);
     else return;
     e.preventDefault();
   }, { passive: false });
