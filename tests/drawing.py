@@ -54,7 +54,7 @@ def with_sound(
     `clicks`, and `late` seconds before the sound begins.
     """
     samples = np.zeros((1, round((seconds - late) * rate)), np.float32)
-    for click in clicks:
+    for click in (click for click in clicks if click >= late):
         begin = round((click - late) * rate)
         samples[0, begin : begin + rate // 200] = np.sin(np.arange(rate // 200) * 0.7)
     with av.open(str(target), "w") as container:

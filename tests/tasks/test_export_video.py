@@ -189,11 +189,11 @@ def test_a_video_is_made_of_one_asset(tmp_path: Path) -> None:
 def test_frames_of_another_size_are_fitted_on_black_and_their_labels_with_them(world: World) -> None:
     asset, frames = world.assets[0]
     frame, regions = frames[2]
-    image = np.full((HEIGHT, WIDTH // 2, 3), 255, np.uint8)
+    image = np.full((HEIGHT // 2, WIDTH // 4, 3), 255, np.uint8)
     (world.data / "assets" / asset.id / frame.file).write_bytes(cv2.imencode(".png", image)[1].tobytes())
-    frame.width = WIDTH // 2
+    frame.width, frame.height = WIDTH // 4, HEIGHT // 2
     del regions[0]
-    half = Geometry(outline=[[(0.0, 0.0), (24.0, 0.0), (24.0, 72.0), (0.0, 72.0)]])
+    half = Geometry(outline=[[(0.0, 0.0), (12.0, 0.0), (12.0, 36.0), (0.0, 36.0)]])
     regions[0] = msgspec.structs.replace(regions[0], geometry=half)
     out, result = world.export("overlay-mp4", opacity=1.0, outlines=False, audio=False)
     row = seen(out / names(result)[0])[1][2][36]
@@ -201,3 +201,7 @@ def test_frames_of_another_size_are_fitted_on_black_and_their_labels_with_them(w
     assert row[36].tolist() == pytest.approx([0x28, 0x6E, 0xBE], abs=12)
     assert row[60].min() > 220
     assert row[90].max() < 30
+    out, result = world.export("mask-video", class_ids=[2], lossless=True)
+    mask = seen(out / names(result)[0], "gray")[1][2]
+    assert (mask[:, 24:48] == 255).all()
+    assert mask.sum() == 255 * 24 * HEIGHT
