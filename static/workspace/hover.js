@@ -43,7 +43,8 @@ export function mountHover({ root, areas, look, urlOf }) {
     const box = card.getBoundingClientRect();
     const left = Math.min(Math.max(at.x - box.width / 2, 4), innerWidth - box.width - 4);
     card.style.left = `${Math.round(left)}px`;
-    card.style.top = `${Math.round(root.getBoundingClientRect().top - box.height - 6)}px`;
+    // By its lower edge: it grows upwards when the picture comes.
+    card.style.bottom = `${Math.round(innerHeight - root.getBoundingClientRect().top + 6)}px`;
   }
 
   for (const area of areas) {
