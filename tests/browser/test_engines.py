@@ -160,11 +160,12 @@ def test_exemplars_accumulate_and_are_taken_back_one_by_one(page: Page, faked: S
 
 
 def ask_track(page: Page, engine: str) -> None:
-    """Open the box that tracks the selected region; it offers that engine, forward."""
+    """Open the box of tracking; it offers that engine, forward, and Enter begins."""
     page.keyboard.press("t")
-    box = page.get_by_role("dialog", name="Track the selected region")
+    box = page.get_by_role("dialog", name="Track", exact=True)
     expect(box.get_by_label("Engine")).to_have_value(engine)
-    expect(box.get_by_role("radio", name="Forward")).to_be_focused()
+    expect(box.get_by_role("radio", name="Forward")).to_be_checked()
+    expect(box.locator("#track-go")).to_be_focused()
 
 
 def begun(page: Page) -> dict[str, Any]:
@@ -186,7 +187,7 @@ def test_the_selected_region_is_tracked_and_its_regions_come_by_themselves(
     saved(page)
     page.locator(TREE_REGIONS).click()
     page.get_by_role("button", name="Track back").click()
-    box = page.get_by_role("dialog", name="Track the selected region")
+    box = page.get_by_role("dialog", name="Track", exact=True)
     expect(box.get_by_role("radio", name="Back")).to_be_checked()
     assert Axe().run(page, context="#track-box", options=RULES).response["violations"] == []
     page.keyboard.press("Escape")
@@ -194,9 +195,8 @@ def test_the_selected_region_is_tracked_and_its_regions_come_by_themselves(
 
     page.locator("#canvas-host").focus()
     ask_track(page, "fake")
-    page.keyboard.press("Tab")
-    page.keyboard.press("ArrowRight")
     box.get_by_label("Number of frames").fill("2")
+    expect(box.locator("#track-go")).to_contain_text("Track 1 region over 2 frames")
     job = begun(page)
     expect(box).to_be_hidden()
     go_to(page, 2)

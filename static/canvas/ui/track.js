@@ -89,7 +89,7 @@ export function mountTrack(canvas, { app, tracks, store, t }) {
     reach.hidden = way.value === 'between';
     far.allow('range', state.range ? '' : t('track.no_range'));
     far.labels.get('range').lastChild.textContent = state.range ? t('track.range', { from: state.range.start + 1, to: state.range.stop + 1 }) : t('track.far_range');
-    number.disabled = far.value !== 'some';
+    number.classList.toggle('dim', far.value !== 'some');
     fillEngines(state);
     const walk = plan(state);
     const regions = t.n('track.regions', walk.regions?.length ?? subjects.length);
