@@ -17,6 +17,7 @@ const NEIGHBOURS = 16;
 /** So long a map that cannot be drawn is not asked for again. */
 const REASON_MS = 5000;
 const RELOAD_MS = 300;
+const FOCUS_MS = 500;
 
 const imageBytes = (bitmap) => bitmap.width * bitmap.height * 4;
 const mapBytes = (map) => map.ids.byteLength * 2;
@@ -33,6 +34,8 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
   let turn = 0;
   let settle = 0;
   let reloading = 0;
+  let focusing = 0;
+  let tellFocus = null;
   let direction = 1;
 
   const idOf = (index) => frameId(store.get().asset.id, index);
@@ -139,8 +142,23 @@ export function createFrames({ store, transport, revisions, emit, say, t }) {
     settle = setTimeout(() => settled(id, mine, quiet), ready ? SETTLE_MS : 0);
   }
 
+  /**
+   * Tell the engine which frame is worked on. To prepare it may take seconds, in which no map is drawn: not for frames
+   * that somebody steps through, but where they rest or reach for the pointer.
+   */
+  function focusSoon(id, mine) {
+    clearTimeout(focusing);
+    tellFocus = () => {
+      clearTimeout(focusing);
+      tellFocus = null;
+      if (mine === turn && !store.get().playing) transport.focus(id, store.get().engine);
+    };
+    focusing = setTimeout(() => tellFocus?.(), FOCUS_MS);
+  }
+  store.on((state, changed) => { if (changed.has('pointer') && state.pointer) tellFocus?.(); });
+
   async function settled(id, mine, quiet) {
-    transport.focus(id, store.get().engine);
+    focusSoon(id, mine);
     if (!quiet) emit('pt:frame', { frame_id: id, index: store.get().index });
     await refresh(id);
     if (mine === turn && !store.get().playing) prefetch(store.get().index, NEIGHBOURS);
