@@ -21,6 +21,7 @@ from app.algo.outline import rasterise
 from app.algo.render import Crop, settle
 from app.models import QUANTUM, Certificate, Geometry, Point, quantise
 from app.worker.engines import Engine, Prompt
+from app.worker.tracing import OUTLINE_TARGET
 
 BUDGET = 16
 """Points a region may have before an outline is the better description."""
@@ -36,8 +37,6 @@ SHARP = 0.9
 sees spikes, a person does."""
 SHARP_WITHIN = 0.002
 """2 px at 480p, 4 px at 1080p."""
-OUTLINE_TARGET = 0.98
-"""IoU of an outline that stands in for points."""
 MARGIN = 0.5
 """What the window shows around the mask, as a share of the mask's longer side."""
 

@@ -16,20 +16,17 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
-from app.algo.distil import outline_only
 from app.errors import Refused
-from app.models import Certificate, Geometry, Point, quantise
 from app.worker import protocol
 from app.worker.drawing import Drawer
 from app.worker.engines import Anchor, Engine, Plan, Seen, Walk
 from app.worker.protocol import Message
 from app.worker.residents import Residents
+from app.worker.tracing import outlined
 from app.worker.walk_masks import BothWays
 
 Steps = Generator[Message | None, None, Any]
 
-OUTLINE_TARGET = 0.98
-"""IoU of the outline that describes a tracked mask."""
 MIN_AREA = 4
 """Pixels; a smaller answer of a tracker counts as not seen."""
 
@@ -278,19 +275,14 @@ def _described(seen: Seen, target: float, agreement: float | None) -> protocol.T
     """A tracked mask as it is stored: a point, an outline, the certificate."""
     if not _is_seen(seen.mask):
         return protocol.TrackedObject(object=seen.object, score=seen.score, class_id=seen.class_id)
-    mask = np.asarray(seen.mask, bool)
-    found = outline_only(mask, target=max(target, OUTLINE_TARGET), thorough=False)
-    rows = [Point(x=x, y=y, label=1, r=r) for x, y, _, r in found.points.tolist()]
-    outline = [[(x, y) for x, y in ring.tolist()] for ring in found.outline or []]
+    geometry, certificate, area = outlined(np.asarray(seen.mask, bool), target, thorough=False)
     return protocol.TrackedObject(
         object=seen.object,
         score=seen.score,
         class_id=seen.class_id,
-        geometry=quantise(Geometry(points=rows, outline=outline)),
-        certificate=Certificate(
-            engine="outline", iou=found.iou, boundary_f=found.boundary_f, target=target, exact=True
-        ),
-        area=int(np.count_nonzero(found.mask)),
+        geometry=geometry,
+        certificate=certificate,
+        area=area,
         agreement=agreement,
     )
 
