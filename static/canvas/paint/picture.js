@@ -3,14 +3,38 @@ import { classLoops, classRanks, colourTable, colourise } from '../labelmap.js';
 import { GRID_FROM, PIXELATED_FROM } from '../view.js';
 import { screenPath } from './paths.js';
 
-/** `again` is called when borders that were not traced yet can be drawn. */
+const REST_MS = 120;
+
+/** `again` is called when borders that were not traced yet can be drawn, or the picture can be drawn better. */
 export function createPicture(again) {
   const fill = document.createElement('canvas');
   const fillContext = fill.getContext('2d');
   let pixels = null;
   let waiting = null;
   let filled = { map: null, style: '' };
+  let shown = { image: null, view: null };
+  let rests = false;
+  let resting = 0;
   const groups = new WeakMap();
+
+  /** The best smoothing makes a pyramid of every picture: a new one is on screen sooner without, and gets it at rest. */
+  function smoothing(state) {
+    if (state.image !== shown.image || state.view !== shown.view) {
+      shown = { image: state.image, view: state.view };
+      rests = false;
+      clearTimeout(resting);
+      resting = 0;
+    }
+    if (state.view.scale >= 1 || state.playing) return 'low';
+    if (!rests && !resting) {
+      resting = setTimeout(() => {
+        resting = 0;
+        rests = true;
+        again();
+      }, REST_MS);
+    }
+    return rests ? 'high' : 'low';
+  }
 
   function styleOf(state, bare) {
     return { classes: state.classes, hidden: state.hidden, opacityOf: state.opacityOf, opacity: state.opacity, bare };
@@ -70,8 +94,7 @@ export function createPicture(again) {
     const h = state.height * view.scale;
     const bare = !state.layers.image;
     c.imageSmoothingEnabled = view.scale < PIXELATED_FROM;
-    // The best smoothing makes a pyramid of every picture: not in the time that playback has for one.
-    c.imageSmoothingQuality = view.scale < 1 && !state.playing ? 'high' : 'low';
+    c.imageSmoothingQuality = smoothing(state);
     c.fillStyle = '#000';
     c.fillRect(view.x, view.y, w, h);
     if (!bare && state.image) c.drawImage(state.image, view.x, view.y, w, h);
