@@ -69,7 +69,7 @@ def test_all_frames_count_but_the_given_ones(tmp_path: Path) -> None:
     assert result["forward"]["J"] == expected
     assert result["backward"]["J"] == expected
     assert result["forward"]["JF"] == pytest.approx((result["forward"]["J"] + result["forward"]["F"]) / 2)
-    assert result["two_anchors"]["J"] > result["forward"]["J"] + 0.2, "between two anchors it moves on"
+    assert result["two_anchors"]["J"] > result["forward"]["J"] + 0.1, "the nearer anchor leads"
     assert result["ms_per_frame"] > 0
     assert result["per_sequence"]["moving"]["objects"] == 1
 

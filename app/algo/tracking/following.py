@@ -18,11 +18,11 @@ from app.algo.tracking.refining import coefficients
 CELL = 4
 """Side of a cell in pixels at the working size."""
 FINE = 2
-"""The same for thin objects."""
-THIN = 10.0
-"""Pixels; an object that is nowhere thicker is thin."""
-FINE_CELLS = 8000
-"""Cells in the box of a thin object beyond which larger ones must do."""
+"""The same for objects that are not large."""
+FINE_CELLS = 16000
+"""Fine cells in the box of an object from which on larger ones must do."""
+TOO_MANY = 24000
+"""Fine cells to look at from which on a growing object goes on with larger ones."""
 AROUND = 8
 """Cells around the expected place of an object that are looked at."""
 ANCHOR_WEIGHT = 2.0
@@ -50,13 +50,12 @@ TINY = 2
 """Cells; an object that covers fewer is lost."""
 VANISHED = 0.04
 """Of its usual area: less means that an object is lost."""
-LOST = 0.25
-"""Of the usual confidence in what was found: less means that an object is lost."""
+LOST = 0.22
+"""Of the usual confidence, times the root of the share of the usual area: less means that an object is lost."""
 FOUND, FOUND_FAR = 0.3, 0.6
-"""Of the usual confidence, times the root of the share of the usual area, from which on a lost object is taken for
-found: where it can have gone, and far from there."""
-LEEWAY, SPEED = 12.0, 4.0
-"""Cells that a lost object can have gone, at once and more with every frame."""
+"""The same from which on a lost object is taken for found: where it can have gone, and far from there."""
+LEEWAY, SPEED = 48.0, 16.0
+"""Working pixels that a lost object can have gone, at once and more with every frame."""
 LIKE = 0.7
 """Distance of a place that may be the object, of that of a typical place; matching then decides."""
 TOO_LARGE = 2.5
@@ -174,6 +173,12 @@ class Followed:
                 return
             needed = FOUND + (FOUND_FAR - FOUND) * place.far
         box = self._box(cells.shape[1:])
+        if box is not None and self.cell == FINE and (box[2] - box[0]) * (box[3] - box[1]) > TOO_MANY:
+            self._coarsen()
+            cells = frame.cells(self.cell)
+            if flow is not None:
+                flow = shrunk(flow, (cells.shape[1], cells.shape[2])) * np.float32(FINE / CELL)
+            box = self._box(cells.shape[1:])
         if box is None:
             self.lose()
             return
@@ -204,11 +209,11 @@ class Followed:
         area = int(np.count_nonzero(inside))
         sure = float(certain[inside].mean()) if area else 0.0
         usual = max(self._usual, 1.0)
+        likeness = sure * min(1.0, area / usual) ** 0.5
         if self.lost:
-            likeness = sure * min(1.0, area / usual) ** 0.5
             good = TINY <= area <= TOO_LARGE * usual and likeness >= needed * self._sure
         else:
-            good = area >= max(TINY, VANISHED * usual) and sure >= LOST * self._sure
+            good = area >= max(TINY, VANISHED * usual) and likeness >= LOST * self._sure
         if not good:
             self.lose()
             return
@@ -265,14 +270,31 @@ class Followed:
         bottom, right = np.minimum(edges[:, 2:].max(0) + AROUND, grid).tolist()
         return (top, left, bottom, right) if bottom > top and right > left else None
 
+    def _coarsen(self) -> None:
+        """Go on with larger cells."""
+        self.cell = CELL
+        grid = grid_of(self._shape, CELL)
+        share = FINE / CELL
+        for memory in self._memories():
+            inner = [shrunk(np.ascontiguousarray(plane), grid) for plane in memory.inner_cells]
+            larger = Memory.of(np.stack(inner), shrunk(np.ascontiguousarray(memory.inner), grid))
+            memory.cells, memory.labels = larger.cells, larger.labels
+            memory.offset = memory.offset * share
+        self._usual *= share * share
+        if self._last is not None:
+            self._last = (self._last[0] * share, self._last[1] * share)
+
     def _search(self, cells: Floats) -> searching.Place | None:
         """Align the memories with the most similar place of the frame. None where nothing is like the object."""
         if self._last is None:
             return None
         self._missed += 1
+        leeway = LEEWAY / self.cell
         best: tuple[searching.Place, Memory] | None = None
         for memory in self._memories():
-            place = searching.find(cells, memory, self._last, LEEWAY + SPEED * self._missed)
+            place = searching.find(
+                cells, memory, self._last, leeway, leeway + SPEED / self.cell * self._missed
+            )
             if place is not None and (best is None or place.unlikeness < best[0].unlikeness):
                 best = (place, memory)
         if best is None or best[0].unlikeness > LIKE:
@@ -327,7 +349,8 @@ class Followed:
         worst = min(self.anchors.values(), key=lambda memory: trust[id(memory)], default=None)
         if worst is None or trust[id(worst)] >= MISPLACED * max(trust.values()):
             return
-        place = searching.find(cells, worst, (float(centre[0]), float(centre[1])), LEEWAY)
+        leeway = LEEWAY / self.cell
+        place = searching.find(cells, worst, (float(centre[0]), float(centre[1])), leeway, leeway)
         if place is not None and not place.far:
             worst.offset = np.array(place.offset)
 
@@ -347,13 +370,8 @@ class Followed:
 
 def _cell_of(small: Floats) -> int:
     """The side of the cells for an object of which (h, w) is covered."""
-    solid = (small >= 0.5).astype(np.uint8)
-    x, y, width, height = cv2.boundingRect(solid)
-    if not width or width * height > FINE_CELLS * FINE * FINE:
-        return CELL
-    part = np.pad(solid[y : y + height, x : x + width], 1)
-    thickness = 2 * float(cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_3).max())
-    return FINE if thickness <= THIN else CELL
+    _, _, width, height = cv2.boundingRect((small >= 0.5).astype(np.uint8))
+    return FINE if 0 < width * height <= FINE_CELLS * FINE * FINE else CELL
 
 
 def _centre(labels: Floats) -> NDArray[np.float64]:

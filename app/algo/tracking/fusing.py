@@ -1,8 +1,9 @@
 """One mask from two walks through a video: forward from the anchor before, backward from the anchor behind.
 
-Where both see the object, their signed distances are averaged (shape-based interpolation: Raya and Udupa,
-"Shape-based interpolation of multidimensional objects", IEEE TMI 9(1), 1990), the nearer and surer walk counting
-more. How far they agree is kept: it says where a person should look.
+A walk misses what its anchor did not show and what was hidden meanwhile far more often than it invents something.
+So the nearer and surer walk decides, and what only the other one saw is added around it, the further the more both
+count alike: in the middle their union, at an anchor its own walk. How far they agree is kept: it says where a person
+should look.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-REACH = 32.0
-"""Distances beyond this many pixels count alike, so that a far part of one walk does not outweigh the other."""
+REACH = 80.0
+"""Pixels around the leading mask in which the other is believed, times its share of the say; of a frame larger
+than PIXELS more, in proportion."""
+PIXELS = 854 * 480
 
 
 def fuse(
@@ -36,22 +39,13 @@ def fuse(
     either = int(np.count_nonzero(forward | backward))
     if both == either:
         return forward, 1.0
+    first = max(1.0 - share, 1e-3) * max(scores[0], 1e-3) ** 2
+    second = max(share, 1e-3) * max(scores[1], 1e-3) ** 2
+    leading, other = (forward, backward) if first >= second else (backward, forward)
+    say = min(first, second) / (first + second)
     x, y, w, h = cv2.boundingRect((forward | backward).astype(np.uint8))
     part = np.s_[y : y + h, x : x + w]
-    first = max(1.0 - share, 1e-3) * max(scores[0], 1e-3)
-    second = max(share, 1e-3) * max(scores[1], 1e-3)
-    blend = first * _signed(forward[part]) + second * _signed(backward[part])
-    mask = np.zeros(forward.shape, bool)
-    mask[part] = blend > 0
-    if not mask.any():
-        # They lie apart, and between them is nothing: one of them must be wrong.
-        mask = forward if first >= second else backward
+    away = cv2.distanceTransform(1 - leading[part].astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    mask = leading.copy()
+    mask[part] |= other[part] & (away < REACH * say * max(1.0, (forward.size / PIXELS) ** 0.5))
     return mask, both / either
-
-
-def _signed(mask: np.ndarray) -> np.ndarray:
-    """(h, w) float32: distance to the edge of the mask in pixels, positive inside, at most REACH."""
-    padded = np.pad(mask.astype(np.uint8), 1)
-    inside = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    outside = cv2.distanceTransform(1 - padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    return np.clip(inside - outside, -REACH, REACH)

@@ -14,12 +14,12 @@ import numpy as np
 from app.algo.tracking.features import Floats, shrunk
 from app.algo.tracking.matching import Memory
 
-FAR = 40.0
-"""Cells beyond what an object can have gone, at which a place is as unlikely as places get."""
+FAR = 3.0
+"""Times the way an object can have gone at least, beyond it, at which a place is as unlikely as places get."""
 FAR_COST = 0.3
 """What is added there to the share of a typical distance."""
 HALVED_FROM = 12
-"""Cells a template must be long and wide before it is searched at half the resolution."""
+"""Cells a template must be long and wide before it is searched at half the resolution, and so on."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,14 @@ class Place:
     far: float
 
 
-def find(cells: Floats, memory: Memory, last: tuple[float, float], radius: float) -> Place | None:
+def find(
+    cells: Floats, memory: Memory, last: tuple[float, float], leeway: float, radius: float
+) -> Place | None:
     """The most similar place to a memory's object in a frame (CHANNELS, rows, columns), None where the memory
     shows no object.
 
-    `last`: (y, x) in cells, the middle of the object when it was seen last; `radius`: cells it can have gone.
+    `last`: (y, x) in cells, the middle of the object when it was seen last; `leeway`, `radius`: cells it can have
+    gone in no time, and until now.
     """
     labels = memory.inner > 0.5
     if not labels.any():
@@ -46,7 +49,7 @@ def find(cells: Floats, memory: Memory, last: tuple[float, float], radius: float
     x, y, width, height = cv2.boundingRect(labels.astype(np.uint8))
     template = memory.inner_cells[:, y : y + height, x : x + width]
     mask = labels[y : y + height, x : x + width].astype(np.float32)
-    step = 2 if min(width, height) >= HALVED_FROM else 1
+    step = 4 if min(width, height) >= 2 * HALVED_FROM else 2 if min(width, height) >= HALVED_FROM else 1
     picture = _interleaved(cells, (cells.shape[1] // step, cells.shape[2] // step))
     size = (height // step, width // step)
     shape, mask = _interleaved(template, size), (shrunk(mask, size) > 0.5).astype(np.float32)
@@ -63,7 +66,7 @@ def find(cells: Floats, memory: Memory, last: tuple[float, float], radius: float
     rows = (np.arange(table.shape[0]) - edge_y) * step + centre_y - y
     columns = (np.arange(table.shape[1]) - edge_x) * step + centre_x - x
     gone = np.hypot(rows[:, None] - last[0], columns[None, :] - last[1])
-    far = np.clip((gone - radius) / FAR, 0, 1).astype(np.float32)
+    far = np.clip((gone - radius) / (FAR * leeway), 0, 1).astype(np.float32)
     table += FAR_COST * far
     at_y, at_x = np.unravel_index(int(table.argmin()), table.shape)
     return Place(
