@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from app.algo.tracking import Frame, Sight, Tracker
+from app.algo.tracking import Frame, Sight, Tracker, following
 
 HEIGHT, WIDTH = 120, 200
 RNG = np.random.default_rng(5)
@@ -175,6 +175,28 @@ def test_a_thin_bar_survives() -> None:
 
     pictures = [bar(i) for i in range(12)]
     assert min(agreement(followed(pictures), pictures)) > 0.7
+
+
+def test_what_comes_into_view_and_moves_with_an_object_joins_it() -> None:
+    def emerging(index: int) -> Picture:
+        """A disc slides out from under a sheet; its right half only is given."""
+        x, y = 70 + 5 * index, 60
+        image, mask = drawn(disc(x, y, 24), x, y), disc(x, y, 24)
+        image[:, :70], mask[:, :70] = OTHER[:, :70], False
+        return image, mask
+
+    pictures = [emerging(i) for i in range(10)]
+    assert agreement(followed(pictures), pictures)[-1] > 0.85
+
+
+def test_a_growing_object_is_followed_on_in_larger_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "TOO_MANY", 2500)
+
+    def growing(index: int) -> Picture:
+        return drawn(disc(80, 60, 18 + 2 * index), 80, 60), disc(80, 60, 18 + 2 * index)
+
+    pictures = [growing(i) for i in range(14)]
+    assert min(agreement(followed(pictures), pictures)) > 0.8
 
 
 def test_memory_does_not_grow_with_the_video() -> None:

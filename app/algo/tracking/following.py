@@ -122,6 +122,7 @@ class Followed:
         if not self.anchors and self._previous is None:
             self.cell = _cell_of(self._small(mask))
             self._recent.clear()
+            self._usual, self._last = 0.0, None
         labels = self._labels(mask)
         if not labels.any():
             return

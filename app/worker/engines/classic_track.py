@@ -24,8 +24,9 @@ class Object:
         self.begun = False
 
     def nearest(self, at: int) -> list[int]:
-        """Positions of the anchors that should vote on a frame."""
-        return sorted(self.anchors, key=lambda position: abs(position - at))[:REMEMBERED]
+        """Positions of the anchors that should vote on a frame: those that show the object."""
+        shown = [position for position, mask in self.anchors.items() if mask.any()]
+        return sorted(shown, key=lambda position: abs(position - at))[:REMEMBERED]
 
 
 def track(plan: Plan) -> Walk:
