@@ -20,13 +20,13 @@ Bools = NDArray[np.bool_]
 WORK_PIXELS = 854 * 480
 """Larger frames are followed at about this many pixels."""
 CHANNELS = 7
-LIGHTNESS, COLOUR, GRADIENT = 0.7, 1.3, 6.0
+LIGHTNESS, COLOUR, GRADIENT = 1.0, 1.3, 6.0
 """Weights of L, of a and b, and of the square root of the gradient (L a pixel)."""
 COARSE = 16
 """Side in pixels of the cells by which cuts are found."""
 CUT_REACH = 2
 """Coarse cells that a picture may move between two frames of one shot."""
-CUT = 110.0
+CUT = 240.0
 """Mean squared distance of coarse cells from which on two frames belong to different shots."""
 
 

@@ -50,7 +50,7 @@ TINY = 2
 """Cells; an object that covers fewer is lost."""
 VANISHED = 0.04
 """Of its usual area: less means that an object is lost."""
-LOST = 0.22
+LOST = 0.27
 """Of the usual confidence, times the root of the share of the usual area: less means that an object is lost."""
 FOUND, FOUND_FAR = 0.3, 0.6
 """The same from which on a lost object is taken for found: where it can have gone, and far from there."""
