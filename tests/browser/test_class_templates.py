@@ -191,11 +191,11 @@ def test_an_attribute_of_a_region_is_set_in_the_workspace_and_undone(
     region = server.api("GET", f"/frames/{frame_id}")["regions"][0]["id"]
     page.goto(f"{server.url}/workspace/{server.api('GET', f'/frames/{frame_id}')['project_id']}")
     page.locator(f"[role=treeitem][data-region='{region}']").click()
-    page.get_by_label("side").select_option("right")
+    page.get_by_label("side", exact=True).select_option("right")
     expect(page.locator("#undo")).to_be_enabled()
     expect(page.locator("#saved")).to_have_attribute("data-state", "saved")
     assert server.api("GET", f"/regions/{region}")["attributes"] == {"side": "right"}
     page.locator("#undo").click()
     expect(page.locator("#redo")).to_be_enabled()
-    expect(page.get_by_label("side")).to_have_value("")
+    expect(page.get_by_label("side", exact=True)).to_have_value("")
     assert server.api("GET", f"/regions/{region}")["attributes"] == {}

@@ -28,7 +28,7 @@ def disc() -> bytes:
 
 def tracked(server: Server, project: dict[str, Any], number: int) -> dict[str, Any]:
     """The track job that was started as the `number`-th of its project, once it is done."""
-    jobs = [job for job in server.api("GET", f"/jobs?project_id={project['id']}") if job["kind"] == "track"]
+    jobs = [job for job in server.api("GET", f"/jobs?project={project['id']}") if job["kind"] == "track"]
     assert len(jobs) == number
     job = server.finished(max(jobs, key=lambda job: job["created_at"]))
     assert job["state"] == "done", job["reason"]
