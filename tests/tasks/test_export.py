@@ -63,6 +63,7 @@ class World:
         )
         self.track = Track(id=new_id(), project_id=self.project.id, class_id=2, name="bar 1", created_at=1.0)
         self.assets = [self._asset(number) for number in range(assets)]
+        self.track.lost = {asset.id: [(3, 1)] for asset, _ in self.assets}
         self.jobs = 0
 
     def _asset(self, number: int) -> tuple[Asset, list[tuple[Frame, list[Region]]]]:
@@ -117,6 +118,8 @@ class World:
                 geometry=Geometry(outline=OUTLINE),
                 track_id=self.track.id,
                 created_at=5.0,
+                score=0.625,
+                agreement=0.75,
             ),
         ]
 
@@ -477,6 +480,9 @@ def test_restored_project_gives_the_same_bundle_but_for_ids(world: World) -> Non
         for region in sorted(regions, key=lambda region: (region.created_at, region.id))
     ]
     assert [r["class_id"] for r in regions] == [r.class_id for r in old]
+    assert [(r["score"], r["agreement"]) for r in regions] == [(r.score, r.agreement) for r in old]
+    (track,) = json.loads(one.read_bytes().splitlines()[0])["tracks"]
+    assert list(track["lost"].values()) == [[[3, 1]]]
     assert {r["id"] for r in regions}.isdisjoint(r.id for r in old)
 
 
