@@ -21,6 +21,14 @@ let resumed = !data.resume;
 /** A region that the address asks for; it is selected once, when its frame has come. */
 let named = new URLSearchParams(location.search).get('region');
 
+/** The address names the frame it opened; elsewhere it would lead a reload back there. */
+function leaveAddress() {
+  const address = new URL(location.href);
+  if (!address.searchParams.has('frame')) return;
+  for (const name of ['frame', 'region']) address.searchParams.delete(name);
+  history.replaceState(history.state, '', address);
+}
+
 // ---- facts and regions of the open frame, in one request
 let asked = 0;
 let timer = 0;
@@ -58,6 +66,7 @@ document.addEventListener('pt:frame', ({ detail }) => {
   const moved = frame !== detail.frame_id;
   frame = detail.frame_id;
   if (moved) choose(null);
+  if (moved && detail.index !== data.frame_index) leaveAddress();
   try { localStorage.setItem(place, String(detail.index)); } catch { /* private window: nothing is remembered */ }
   loadSoon(moved && frame ? 90 : 0);
 });

@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from app.models import new_id
+from tests.browser.test_main_job import go_to
 from tests.conftest import Server
 from tests.routes.test_api_regions import add, square
 
@@ -89,6 +90,8 @@ def test_a_person_finds_a_way_along_the_lanes(page: Page, server: Server, scene:
     page.keyboard.press("Escape")
     assert state(page, "range") is None
 
-    # What was closed is remembered.
+    # What was closed is remembered, and the place, also where the address named another frame.
+    go_to(page, 3)
     page.reload()
     expect(rows).to_have_count(2)
+    expect(shown).to_have_attribute("data-frame", re.compile("-000002$"))
