@@ -37,16 +37,36 @@ def main() -> None:
             http.put(f"/uploads/{upload}?name=shapes.mp4", content=video.read_bytes())
             made = http.post(f"/projects/{project['id']}/assets", json={"upload_id": upload}).json()
             Client(url).wait(made["job"])
-            for index in (0, 1, 2, 3):
-                for class_id, (x, y, reach) in CLICKS.items():
-                    points = [{"x": x + 10 * index * (class_id == 3), "y": y, "r": reach}]
-                    http.post(
-                        f"/frames/{made['asset']['id']}-{index:06d}/regions",
-                        json={"id": new_id(), "class_id": class_id, "geometry": {"points": points}},
-                    ).raise_for_status()
-            picture(f"{url}/workspace/{project['id']}?frame=1")
+            label(http, Client(url), project["id"], made["asset"]["id"])
+            picture(f"{url}/workspace/{project['id']}?frame=21")
         finally:
             supervisor.stop()
+
+
+def label(http: httpx.Client, client: Client, project: str, asset: str) -> None:
+    """Two objects of the first frame followed to the end, one of them corrected on frame 21 and followed anew."""
+
+    def tracked(regions: list[str], **more: str) -> None:
+        body = {"asset_id": asset, "region_ids": regions, **more}
+        client.wait(http.post(f"/projects/{project}/tracks", json=body).raise_for_status().json())
+
+    def points(class_id: int, index: int) -> list[dict[str, int]]:
+        x, y, reach = CLICKS[class_id]
+        return [{"x": x + 11 * index * (class_id == 3), "y": y, "r": reach}]
+
+    ids = []
+    for class_id in CLICKS:
+        body = {"id": new_id(), "class_id": class_id, "geometry": {"points": points(class_id, 0)}}
+        http.post(f"/frames/{asset}-000000/regions", json=body).raise_for_status()
+        ids.append(body["id"])
+    tracked(ids)
+    here = http.get(f"/frames/{asset}-000020/regions").json()
+    region = next(one for one in here if one["class_id"] == 3)
+    http.patch(f"/regions/{region['id']}", json={"geometry": {"points": points(3, 20)}}).raise_for_status()
+    tracked([region["id"]], direction="between")
+    for start, stop, state in ((0, 7, "approved"), (8, 13, "done")):
+        body = {"start": start, "stop": stop, "state": state}
+        http.post(f"/assets/{asset}/states", json=body).raise_for_status()
 
 
 def picture(address: str) -> None:
