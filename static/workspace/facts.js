@@ -10,6 +10,7 @@ const SHARE = 6;
 export function createFacts({ asset, store, transport, say, on }) {
   const facts = { total: asset?.frame_count ?? 0, states: [], regions: [] };
   let asked = 0;
+  let shown = 0;
   let took = 0;
   let waiting = 0;
 
@@ -19,8 +20,10 @@ export function createFacts({ asset, store, transport, say, on }) {
     const began = performance.now();
     try {
       const [answer, lanes] = await Promise.all([transport.timeline(asset.id), transport.lanes(asset.id)]);
-      if (mine !== asked) return;
       took = performance.now() - began;
+      // Also when it was asked again meanwhile: while a job runs that is always so where answers come slowly.
+      if (mine < shown) return;
+      shown = mine;
       Object.assign(facts, { total: answer.total, states: answer.states, regions: answer.regions });
       store.set({ total: answer.total, fps: answer.fps, lanes });
       on.loaded();

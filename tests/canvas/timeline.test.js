@@ -186,3 +186,25 @@ test('a range is made by any two frames, marked at its ends, and its edges never
   assert.deepEqual(withEdge({ start: 30, stop: 50 }, 'stop', 400, 100), { start: 30, stop: 99 });
   assert.equal(lengthOfRange({ start: 3, stop: 3 }), 1);
 });
+
+test('answers that come slowly are shown though it was asked again meanwhile, and never an older one after a newer', async () => {
+  const page = new EventTarget();
+  page.body = new EventTarget();
+  globalThis.document = page;
+  const { createFacts } = await import('../../static/workspace/facts.js');
+  const answers = [];
+  const state = [];
+  const facts = createFacts({
+    asset: { id: 'a', frame_count: 3 }, store: { set: (patch) => state.push(patch.lanes) }, say: assert.fail, on: { loaded() {}, changed() {} },
+    transport: { timeline: async () => ({ total: 3, fps: 1, states: [], regions: [] }), lanes: () => new Promise((resolve) => answers.push(resolve)) },
+  });
+  const loads = [facts.load(), facts.load(), facts.load()];
+  answers[0]('first');
+  await loads[0];
+  answers[2]('third');
+  await loads[2];
+  answers[1]('second');
+  await loads[1];
+  assert.deepEqual(state, ['first', 'third']);
+  delete globalThis.document;
+});
