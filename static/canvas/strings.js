@@ -226,7 +226,7 @@ export const STRING_KEYS = {
   'refuse.lacks_box': '{engine} does not understand boxes; choose {other} in the engine menu.',
   'refuse.lacks_points': '{engine} does not understand points; choose {other} in the engine menu.',
   'refuse.only_engine': 'No other engine can run.',
-  'refuse.no_todo': 'No frame is left to do.',
+  'refuse.no_todo': 'No other frame is left to do.',
   'error.conflict': 'Somebody else changed this frame. It was loaded again; your last change was not applied.',
   'error.refused': 'The change was not saved: {reason}',
   'error.leave': 'Changes are not saved yet.',

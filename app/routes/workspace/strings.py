@@ -216,7 +216,7 @@ def strings() -> dict[str, str]:
         "refuse.lacks_box": _("{engine} does not understand boxes; choose {other} in the engine menu."),
         "refuse.lacks_points": _("{engine} does not understand points; choose {other} in the engine menu."),
         "refuse.only_engine": _("No other engine can run."),
-        "refuse.no_todo": _("No frame is left to do."),
+        "refuse.no_todo": _("No other frame is left to do."),
         "error.conflict": _(
             "Somebody else changed this frame. It was loaded again; your last change was not applied."
         ),
