@@ -197,9 +197,9 @@ def _finish(ctx: Context, cur: db.Cursor, row: Job, result: channel.Result) -> N
     row.eta_s = None
     if result.ok:
         row.state = "done"
-        row.result = msgspec.Raw(msgspec.json.encode(result.value))
         if row.kind in ON_RESULT:
             ON_RESULT[row.kind](cur, row, result.value)
+        row.result = msgspec.Raw(msgspec.json.encode(result.value))
         return
     row.state = "cancelled" if result.error in ("cancelled", channel.PAUSED) else "failed"
     row.reason = result.sentence or KEPT

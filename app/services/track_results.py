@@ -42,6 +42,8 @@ def on_records(cur: db.Cursor, job: Job, records: list[dict[str, Any]]) -> None:
 
 
 def on_tracked(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
+    """Of the regions that were found, `value` counts those that are there: approved frames took none."""
+    value["regions"] = db.bulk.regions_added(cur, _edits(cur, job))
     _record(cur, job)
 
 
@@ -69,20 +71,26 @@ def tell(ctx: Context, job: Job, records: list[dict[str, Any]]) -> None:
 
 def edit_of(cur: db.Cursor, job: Job) -> str:
     """The edit under which changes of the job gather: a job that was tried again makes another one."""
-    names = (job.id if not n else f"{job.id}-{n}" for n in count())
-    return next(name for name in names if db.edits.by_id(cur, name) is None)
+    return _edits(cur, job)[-1]
 
 
 def undone(cur: db.Cursor, job: Job) -> bool:
     """Whether something that the job made was taken back."""
-    for n in count():
-        name = job.id if not n else f"{job.id}-{n}"
-        if db.edits.by_id(cur, name) is None:
-            return False
+    for name in _edits(cur, job)[:-1]:
         last = db.edits.last_of_target(cur, name)
         if last is not None and last.kind == "undo":
             return True
     return False
+
+
+def _edits(cur: db.Cursor, job: Job) -> list[str]:
+    """The edits that the job recorded, and the one under which its changes gather now."""
+    names: list[str] = []
+    for n in count():
+        names.append(job.id if not n else f"{job.id}-{n}")
+        if db.edits.by_id(cur, names[-1]) is None:
+            break
+    return names
 
 
 def _record(cur: db.Cursor, job: Job) -> None:

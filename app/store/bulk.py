@@ -17,6 +17,10 @@ select $edit_id, unnest($number::bigint[]), unnest($table::varchar[]), unnest($i
     unnest($before::varchar[]), unnest($after::varchar[])
 """
 COUNT = "select count(*) from bulk_change where edit_id = $edit_id"
+ADDED = """
+select count(*) from bulk_change join region on region.id = bulk_change.id
+where edit_id in (select unnest($edit_ids::varchar[])) and "table" = 'region' and before = 'null'
+"""
 PAGE = """
 select "table", id, before, after from bulk_change
 where edit_id = $edit_id and number >= $start and number < $stop order by number
@@ -41,6 +45,12 @@ def add(cur: Cursor, edit_id: str, start: int, changes: Sequence[Change]) -> int
 def count(cur: Cursor, edit_id: str) -> int:
     """How many changes are kept for the edit."""
     row = cur.one(COUNT, edit_id=edit_id)
+    return row[0] if row else 0
+
+
+def regions_added(cur: Cursor, edit_ids: Sequence[str]) -> int:
+    """How many regions the edits added that are there still."""
+    row = cur.one(ADDED, edit_ids=list(edit_ids))
     return row[0] if row else 0
 
 

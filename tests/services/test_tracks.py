@@ -207,8 +207,9 @@ def test_frames_on_which_an_object_was_lost_are_kept_until_it_is_found_there(des
 def test_approved_frames_are_left_alone_unless_asked_for(desk: Desk) -> None:
     region = desk.add(0)
     desk.server.api("PATCH", f"/frames/{desk.frame(4)}", json={"state": "approved"})
-    desk.track(region, stop=6)
+    job = desk.track(region, stop=6)
     assert desk.counts()[:7] == [1, 1, 1, 1, 0, 1, 1]
+    assert job["result"]["regions"] == 5
     desk.track(region, stop=6, overwrite=True)
     assert desk.counts()[:7] == [1] * 7
     desk.server.api("PATCH", f"/frames/{desk.frame(4)}", json={"state": "todo"})
