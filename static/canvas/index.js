@@ -219,7 +219,7 @@ export function mount(host, data) {
     if (changed.has('proposal') || changed.has('preview')) animate();
     if (changed.has('pointer') && state.busy) layers.invalidate('hot');
     if (['tool', 'held', 'selected', 'prompt', 'classId', 'locked', 'worker', 'engine', 'engines'].some((key) => changed.has(key))) showCursor();
-    if (changed.has('classId') || changed.has('locked') || changed.has('hidden') || changed.has('opacity') || changed.has('opacityOf') || changed.has('layers')) remember(state);
+    if (changed.has('classId') || changed.has('locked') || changed.has('hidden') || changed.has('opacity') || changed.has('opacityOf') || changed.has('layers')) remember();
     if (changed.has('index')) showIndex(state);
     if (changed.has('frameId')) host.dataset.frame = state.frameId; // the frame on screen
     if (((changed.has('frame') && changed.has('frameId')) || changed.has('playing')) && state.frame && !state.playing) {
@@ -243,14 +243,19 @@ export function mount(host, data) {
   }
 
   let remembering = 0;
-  function remember(state) {
+  function keep() {
     clearTimeout(remembering);
-    remembering = setTimeout(() => {
-      try {
-        localStorage.setItem(memory, JSON.stringify(Object.fromEntries(REMEMBERED.map((key) => [key, state[key]]))));
-      } catch { /* Private windows may refuse: the page works without. */ }
-    }, 300);
+    remembering = 0;
+    const state = store.get();
+    try {
+      localStorage.setItem(memory, JSON.stringify(Object.fromEntries(REMEMBERED.map((key) => [key, state[key]]))));
+    } catch { /* Private windows may refuse: the page works without. */ }
   }
+  function remember() {
+    clearTimeout(remembering);
+    remembering = setTimeout(keep, 300);
+  }
+  addEventListener('pagehide', () => { if (remembering) keep(); });
 
   const frameNumber = byId('frame-number');
   function showIndex(state) {
