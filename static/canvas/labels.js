@@ -63,7 +63,7 @@ export function createLabels(context) {
     emit('pt:selection', { region_ids: [] });
     announce(t('say.deleted'));
     changes.remove(region);
-    if (region.track_id) emit('pt:done', { text: t.n('scope.deleted', 1) });
+    if (region.track_id) emit('pt:done', { text: t.n('scope.deleted', 1), sending: true });
   }
 
   function removeSelected() {

@@ -84,7 +84,12 @@ export function follow() {
   showRange(store().get());
 }
 
-document.addEventListener('pt:done', ({ detail }) => undoable(detail.text));
+document.addEventListener('pt:done', ({ detail }) => {
+  const { unsent, canRedo } = store().get();
+  // Done, and another change or an undo went after it already: then Undo would mean that one.
+  if (!detail.sending && (unsent > 0 || canRedo)) toast(detail.text);
+  else undoable(detail.text);
+});
 document.addEventListener('click', (event) => {
   const chosen = event.target.closest('[data-region-do]');
   if (chosen) {

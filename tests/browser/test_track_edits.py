@@ -66,3 +66,14 @@ def test_a_tracked_region_is_confirmed_and_the_rest_of_its_track_deleted_and_bro
     saved(page)
     assert anchors() == [True, False, True] + [False] * (len(before) - 3)
     assert state(page, "s.frameId") == f"{asset}-000001"
+
+    # An undo that follows before the copy is acknowledged: the button would take back what came before both.
+    select(2)
+    page.keyboard.press("Delete")
+    expect(ask).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator(TREE_REGIONS)).to_have_count(0)
+    expect(page.locator(".toast")).to_have_count(1)
+    page.evaluate("() => { const { app } = globalThis.pointillist; app.copyPrevious(); app.undo(); }")
+    expect(page.locator(".toast")).to_contain_text("copied")
+    expect(page.locator(".toast").get_by_role("button")).to_have_count(0)
