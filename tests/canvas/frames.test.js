@@ -30,7 +30,8 @@ function opened({ total = 8 } = {}) {
   };
   const store = createStore(initialState({ asset: { id: ASSET, frame_count: total, fps: 10 } }));
   const frames = createFrames({ store, transport, revisions: new Map(), emit: () => {}, say: (text) => assert.fail(text), t: (key) => key });
-  const calm = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  // Behind the timer after which a frame is settled and its neighbours are fetched.
+  const calm = () => new Promise((resolve) => setTimeout(() => setImmediate(() => setImmediate(resolve))));
   return { frames, store, transport, keys, asked, calm };
 }
 
