@@ -191,7 +191,7 @@ def serve(settings: Settings, worker: WorkerClient) -> int:
     except PointillistError as exc:
         print(exc.sentence, file=sys.stderr)
         return GIVE_UP_STATUS
-    listener = socket.create_server((settings.host, settings.port), family=_family(settings.host))
+    listener = listen(settings.host, settings.port)
     port = listener.getsockname()[1]
     worker.start()
     config = uvicorn.Config(
@@ -217,8 +217,14 @@ def serve(settings: Settings, worker: WorkerClient) -> int:
     return 0
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket whose connections send at once (TCP_NODELAY): asyncio leaves connections of a socket
+    that was made elsewhere as they are, and the body of every answer would wait 40 ms for the client's ACK.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _lifeline(server: uvicorn.Server) -> None:

@@ -31,7 +31,8 @@ PHASE_S = 6.0
 PER_SECOND = 10.0
 PEOPLE = 8
 """Requests that may be under way at once."""
-CLIP_FRAMES = 450
+CLIP_FRAMES = 1200
+"""Longer than a phase, however fast the machine extracts."""
 RUNS = 60.0
 """Seconds within which an extraction must have begun."""
 RING = [[10, 10], [60, 10], [60, 60], [10, 60]]
