@@ -24,6 +24,7 @@ from app.models import (
     new_id,
 )
 from app.services import attributes, history, maps, projects, prompts
+from app.services.asset_ranges import live_asset
 from app.services.context import Context
 from app.services.frames import locate, region_view
 from app.services.views import EditView, NewRegion, RegionPatch, RegionResult, RegionsResult
@@ -219,6 +220,7 @@ def commit(
         if done is not None:
             scene = maps.scene(cur, frame, asset)
             return RegionResult(region=None, edit=history.view(done), key=scene.key, created=False), project
+        live_asset(cur, project.id, asset.id)
         region, changes, label = write(cur, asset)
         project = projects.begin(cur, project)
         edit: Edit = history.record(

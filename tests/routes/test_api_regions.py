@@ -198,6 +198,15 @@ def test_undo_and_redo_walk_through_the_edits(server: Server, project: dict[str,
     server.api("POST", f"{path}/redo", status=404)
 
 
+def test_an_asset_in_the_trash_gets_no_regions(server: Server, asset: str, frame: str) -> None:
+    server.api("DELETE", f"/assets/{asset}")
+    refused = add(server, frame, 3, square(10, 20, 50, 60), status=409)
+    assert "in the trash" in refused["detail"]
+    server.api("POST", f"/assets/{asset}/restore")
+    assert server.api("GET", f"/frames/{frame}")["regions"] == []
+    assert add(server, frame, 3, square(10, 20, 50, 60))["region"]
+
+
 def test_a_prediction_offers_masks_and_stores_nothing(server: Server, frame: str) -> None:
     found = server.api("POST", f"/frames/{frame}/predict", json={"points": [{"x": 50, "y": 54}]})
     proposal = found["proposals"][0]
