@@ -203,6 +203,7 @@ def _finish(ctx: Context, cur: db.Cursor, row: Job, result: channel.Result) -> N
         return
     row.state = "cancelled" if result.error in ("cancelled", channel.PAUSED) else "failed"
     row.reason = result.sentence or KEPT
+    row.result = msgspec.Raw(msgspec.json.encode(result.value))
     if row.kind in ON_STOPPED:
         ON_STOPPED[row.kind](cur, row)
 
