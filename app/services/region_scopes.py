@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from app import store as db
 from app.errors import Conflict, Refused
-from app.models import Edit, Region, Run, Track, new_id
+from app.models import Edit, Region, Track, new_id
 from app.services import annotate, history, projects
 from app.services.bulk_edits import Recorder
 from app.services.context import Context
+from app.services.frame_runs import without
 from app.services.frames import locate
 from app.services.track_records import args_of, id_from
 from app.services.views import EditView
@@ -158,24 +159,11 @@ def _shorten(cur: db.Cursor, recorder: Recorder, track: Track, asset_id: str, st
         recorder.delete_track(track)
         return
     lost = dict(track.lost)
-    kept = without(lost.pop(asset_id, []), start, stop)
+    kept = without(lost.pop(asset_id, []), [(start, stop - start + 1)])
     if kept:
         lost[asset_id] = kept
     if lost != track.lost:
         recorder.update_track(track, replace(track, lost=lost))
-
-
-def without(runs: list[Run], start: int, stop: int) -> list[Run]:
-    """The parts of runs that lie outside the frame indices `start` to `stop`, both included."""
-    kept: list[Run] = []
-    for first, length in runs:
-        end = first + length - 1
-        if first < start:
-            kept.append((first, min(end, start - 1) - first + 1))
-        if end > stop:
-            begin = max(first, stop + 1)
-            kept.append((begin, end - begin + 1))
-    return kept
 
 
 def _refuse_while_tracked(cur: db.Cursor, project_id: str, asset_id: str, track_id: str) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Struct, field
 
-from app.models import Id, Region, Run
+from app.models import Id, Region
 from app.worker.protocol import TextClass
 
 AGREED = 0.8
@@ -79,15 +78,3 @@ def is_unsure(region: Region) -> bool:
 def id_from(*parts: object) -> str:
     """An id that follows from `parts`, so that doing the same again makes the same."""
     return hashlib.blake2b(" ".join(map(str, parts)).encode(), digest_size=12).hexdigest()
-
-
-def with_frames(runs: Sequence[Run], add: Iterable[int], remove: Iterable[int] = ()) -> list[Run]:
-    """Runs of frames with those of `add`, and without those of `remove` that are not to be added."""
-    inside = {index for start, length in runs for index in range(start, start + length)}
-    out: list[Run] = []
-    for index in sorted((inside - set(remove)) | set(add)):
-        if out and sum(out[-1]) == index:
-            out[-1] = (out[-1][0], out[-1][1] + 1)
-        else:
-            out.append((index, 1))
-    return out

@@ -19,7 +19,8 @@ from app.models import Asset, ClassTemplate, Job, Region, Track, frame_id
 from app.services import history
 from app.services.bulk_edits import Recorder
 from app.services.context import Context
-from app.services.track_records import Begun, Record, Sources, Step, TrackArgs, args_of, with_frames
+from app.services.frame_runs import runs_of, union, without
+from app.services.track_records import Begun, Record, Sources, Step, TrackArgs, args_of
 
 TOLD_FRAMES = 50
 """More frames than these at a time are told as "all"."""
@@ -190,7 +191,8 @@ def _note_lost(
     if track is None:
         return
     before = track.lost.get(asset_id, [])
-    after = with_frames(before, [i for i, seen in looked.items() if not seen], looked)
+    unseen = runs_of(index for index, seen in looked.items() if not seen)
+    after = union([without(before, runs_of(looked)), unseen])
     if after != before:
         lost = (
             {**track.lost, asset_id: after}
