@@ -113,8 +113,6 @@ def test_an_extraction_killed_with_its_consumer_resumes_to_the_same_frames(
     assert progress is not None
     eventually(lambda: not alive(progress.pid))
     begun = records_of(tmp_path, "cut")
-    if jobs.read_result(job_folder(tmp_path, "cut")) is None:
-        assert len(begun) < 60
 
     enqueue(opened, "extract", "cut", args)
     start()
