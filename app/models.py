@@ -24,7 +24,19 @@ FrameState = Literal["todo", "done", "approved"]
 AssetState = Literal["waiting", "extracting", "ready", "partial", "failed", "cancelled"]
 JobState = Literal["waiting", "running", "paused", "done", "failed", "cancelled"]
 JobKind = Literal[
-    "extract", "export", "probe", "import_bundle", "import_labels", "what_if", "track", "find", "auto_label"
+    "extract",
+    "export",
+    "probe",
+    "import_bundle",
+    "import_labels",
+    "what_if",
+    "track",
+    "find",
+    "auto_label",
+    "stabilise",
+    "measure",
+    "score",
+    "keep_truth",
 ]
 SourceKind = Literal["video", "images", "zip"]
 
@@ -319,3 +331,112 @@ class Job(Struct, kw_only=True):
     started_at: float | None = None
     finished_at: float | None = None
     revision: int = 1
+    parent_id: str | None = None
+    """The job that this one is a stage of; it is not listed beside it."""
+
+
+class Stamp(Struct, kw_only=True, frozen=True):
+    """What a frame's labels were like: two stamps that differ belong to different labels.
+
+    `regions`: how many; `revisions`: the sum of theirs; `updated_at`: the newest of theirs, 0 without regions;
+    `ranks`: a digest of the class template's priorities.
+    """
+
+    regions: int
+    revisions: int
+    updated_at: float
+    ranks: str
+
+
+class Measure(Struct, kw_only=True):
+    """A layer of a frame against itself one frame earlier, fractions 0..1; None where nothing can be compared.
+
+    `class_id` 0 = the frame as a whole, `track_id` "" = the class with all of its regions. `area` in pixels;
+    `change`: of the area, relative to the larger one, -1..1. Warped: the earlier one is carried along by optical
+    flow first.
+    """
+
+    asset_id: Id
+    frame_index: int
+    class_id: int
+    track_id: str = ""
+    area: int
+    change: float | None = None
+    iou: float | None = None
+    dice: float | None = None
+    warped_iou: float | None = None
+    warped_dice: float | None = None
+    boundary_f: float | None = None
+
+
+class Measured(Struct, kw_only=True):
+    """That a frame was measured; `regions` … `ranks` are the stamp of its regions and those of the frame before.
+
+    `cut`: another shot begins with it; `contested`: pixels claimed by regions of several classes of one
+    priority; `unlabelled`: pixels.
+    """
+
+    asset_id: Id
+    frame_index: int
+    regions: int
+    revisions: int
+    updated_at: float
+    ranks: str
+    cut: bool = False
+    contested: int = 0
+    unlabelled: int = 0
+
+
+class Truth(Struct, kw_only=True):
+    """A frame whose ground truth is kept hidden, for scoring only. `source`: what it came from, in words.
+
+    `objects`: whether it tells objects of one class apart.
+    """
+
+    asset_id: Id
+    frame_index: int
+    source: str
+    objects: bool = False
+    actor: str = ""
+    created_at: float = 0.0
+
+
+class TruthCell(Struct, kw_only=True, array_like=True):
+    """Pixels of a frame that are `truth` and are labelled `found` (class ids, 0 = unlabelled) by `author`."""
+
+    truth: int
+    found: int
+    author: str
+    pixels: int
+
+
+class TruthObject(Struct, kw_only=True, array_like=True):
+    """An object of the ground truth and a track (or "" for regions of its class without one) on one frame.
+
+    `both`: pixels in both; `truth`, `found`: pixels of each; `boundary_f`: of the pair.
+    """
+
+    number: int
+    class_id: int
+    track_id: str
+    both: int
+    truth: int
+    found: int
+    boundary_f: float
+
+
+class TruthScore(Struct, kw_only=True):
+    """A frame's labels against its hidden ground truth; `regions` … `ranks` are the stamp of its regions.
+
+    `truth_at`: `Truth.created_at` of what it was compared with.
+    """
+
+    asset_id: Id
+    frame_index: int
+    regions: int
+    revisions: int
+    updated_at: float
+    ranks: str
+    truth_at: float
+    cells: list[TruthCell] = field(default_factory=list)
+    objects: list[TruthObject] = field(default_factory=list)

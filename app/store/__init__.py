@@ -8,11 +8,14 @@ from app.store import (
     frames,
     jobs,
     lanes,
+    measures,
     projects,
     recovery,
     regions,
+    seen,
     stats,
     tracks,
+    truths,
 )
 from app.store.cursor import Cursor
 from app.store.db import Store
@@ -27,9 +30,12 @@ __all__ = [
     "frames",
     "jobs",
     "lanes",
+    "measures",
     "projects",
     "recovery",
     "regions",
+    "seen",
     "stats",
     "tracks",
+    "truths",
 ]

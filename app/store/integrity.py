@@ -24,6 +24,7 @@ COUNTS = {
     "edit": "select count(*) from edit",
     "bulk_change": "select count(*) from bulk_change",
     "job": "select count(*) from job",
+    "truth": "select count(*) from truth",
 }
 WORDS = {
     "project": ("project", "projects"),
@@ -36,6 +37,7 @@ WORDS = {
     "edit": ("edit of the history", "edits of the history"),
     "bulk_change": ("change of a large edit", "changes of large edits"),
     "job": ("job", "jobs"),
+    "truth": ("frame of hidden ground truth", "frames of hidden ground truth"),
 }
 ADVICE = "Nothing was changed. Restore a backup, or accept the loss."
 

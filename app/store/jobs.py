@@ -15,19 +15,23 @@ CODEC = Codec(Job, "args", "result")
 
 INSERT = """
 insert into job (id, project_id, kind, title, state, args, done, total, rate, eta_s, message, reason, result,
-    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision)
+    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision,
+    parent_id)
 values ($id, $project_id, $kind, $title, $state, $args, $done, $total, $rate, $eta_s, $message, $reason,
     $result,
-    $attempt, $collected, $heartbeat, $asset_id, $created_at, $started_at, $finished_at, $revision)
+    $attempt, $collected, $heartbeat, $asset_id, $created_at, $started_at, $finished_at, $revision,
+    $parent_id)
 """
 GET = """
 select id, project_id, kind, title, state, args, done, total, rate, eta_s, message, reason, result,
-    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision
+    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision,
+    parent_id
 from job where id = $id
 """
 LISTING = """
 select id, project_id, kind, title, state, args, done, total, rate, eta_s, message, reason, result,
-    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision
+    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision,
+    parent_id
 from job
 where ($project_id::varchar is null or project_id = $project_id)
   and ($states::varchar[] is null or list_contains($states::varchar[], state))
@@ -35,7 +39,8 @@ order by created_at desc, id desc limit $limit
 """
 UNFINISHED = """
 select id, project_id, kind, title, state, args, done, total, rate, eta_s, message, reason, result,
-    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision
+    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision,
+    parent_id
 from job where state in ('waiting', 'running')
 order by created_at, id
 """
@@ -85,7 +90,7 @@ def unfinished(cur: Cursor) -> list[Job]:
 def update(cur: Cursor, job: Job) -> Job:
     """Store every field and bump the revision."""
     params = CODEC.params(job)
-    for unused in ("revision", "created_at"):
+    for unused in ("revision", "created_at", "parent_id"):
         del params[unused]
     row = cur.one(UPDATE, **params)
     if row is None:
