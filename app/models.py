@@ -411,12 +411,14 @@ class TruthCell(Struct, kw_only=True, array_like=True):
 
 
 class TruthObject(Struct, kw_only=True, array_like=True):
-    """An object of the ground truth and a track (or "" for regions of its class without one) on one frame.
+    """An object of the ground truth and a track on one frame, no farther apart than the tolerance of boundary F.
 
-    `both`: pixels in both; `truth`, `found`: pixels of each; `boundary_f`: of the pair.
+    `object`: what tells it apart in its asset, "" for a track that comes near none; `class_id`: of the object;
+    `track_id`: "" for an object that no track comes near. `both`: pixels in both; `truth`, `found`: pixels of each;
+    `boundary_f`: of the pair.
     """
 
-    number: int
+    object: str
     class_id: int
     track_id: str
     both: int
@@ -440,3 +442,23 @@ class TruthScore(Struct, kw_only=True):
     truth_at: float
     cells: list[TruthCell] = field(default_factory=list)
     objects: list[TruthObject] = field(default_factory=list)
+    contours: list[tuple[int, float]] = field(default_factory=list)
+    """Boundary F of every class that the ground truth shows."""
+
+
+class Summary(Struct, kw_only=True):
+    """Means over frames, 0..1, each over the frames that have the figure; None where none has.
+
+    `instability` = 1 - `iou`, `warped_instability` = 1 - `warped_iou`, `consistency` (temporal consistency) =
+    1 - `warped_instability`. `frames`: those that could be compared with the one before.
+    """
+
+    iou: float | None = None
+    dice: float | None = None
+    warped_iou: float | None = None
+    warped_dice: float | None = None
+    instability: float | None = None
+    warped_instability: float | None = None
+    consistency: float | None = None
+    boundary_f: float | None = None
+    frames: int = 0

@@ -42,6 +42,8 @@ returning revision
 DELETE = "delete from asset where id = $id"
 DELETE_FRAMES = "delete from frame where asset_id = $id"
 DELETE_REGIONS = "delete from region where asset_id = $id"
+DELETE_TRUTHS = "delete from truth where asset_id = $id"
+DELETE_SCORES = "delete from truth_score where asset_id = $id"
 
 
 def insert(cur: Cursor, asset: Asset) -> Asset:
@@ -80,6 +82,6 @@ def update(cur: Cursor, asset: Asset, expected_revision: int | None = None) -> A
 def delete(cur: Cursor, id: str) -> Asset:
     """Remove the asset with its frames and regions; the journal stays."""
     asset = get(cur, id)
-    for statement in (DELETE_REGIONS, DELETE_FRAMES, DELETE):
+    for statement in (DELETE_SCORES, DELETE_TRUTHS, DELETE_REGIONS, DELETE_FRAMES, DELETE):
         cur.run(statement, id=id)
     return asset

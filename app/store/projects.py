@@ -38,6 +38,8 @@ where id = $id and ($expected::integer is null or revision = $expected)
 returning revision
 """
 DELETE = "delete from project where id = $id"
+DELETE_TRUTHS = "delete from truth where asset_id in (select id from asset where project_id = $id)"
+DELETE_SCORES = "delete from truth_score where asset_id in (select id from asset where project_id = $id)"
 DELETE_REGIONS = "delete from region where asset_id in (select id from asset where project_id = $id)"
 DELETE_FRAMES = "delete from frame where asset_id in (select id from asset where project_id = $id)"
 DELETE_ASSETS = "delete from asset where project_id = $id"
@@ -95,6 +97,15 @@ def update(cur: Cursor, project: Project, expected_revision: int | None = None) 
 def delete(cur: Cursor, id: str) -> Project:
     """Remove the project with its assets, frames, regions, tracks and jobs; the journal stays."""
     project = get(cur, id)
-    for statement in (DELETE_REGIONS, DELETE_FRAMES, DELETE_ASSETS, DELETE_TRACKS, DELETE_JOBS, DELETE):
+    for statement in (
+        DELETE_SCORES,
+        DELETE_TRUTHS,
+        DELETE_REGIONS,
+        DELETE_FRAMES,
+        DELETE_ASSETS,
+        DELETE_TRACKS,
+        DELETE_JOBS,
+        DELETE,
+    ):
         cur.run(statement, id=id)
     return project

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from app.models import Truth, TruthScore
+from app.models import Stamp, Truth, TruthScore
 from app.store.cursor import Codec, Cursor
 
 CODEC = Codec(Truth)
-SCORES = Codec(TruthScore, "cells", "objects")
+SCORES = Codec(TruthScore, "cells", "objects", "contours")
 
 INSERT = """
 insert into truth (asset_id, frame_index, source, objects, actor, created_at)
@@ -24,17 +24,32 @@ select asset_id, frame_index, source, objects, actor, created_at
 from truth where asset_id = $asset_id order by frame_index
 """
 INSERT_SCORES = """
-insert into truth_score (asset_id, frame_index, regions, revisions, updated_at, ranks, truth_at, cells, objects)
+insert into truth_score (asset_id, frame_index, regions, revisions, updated_at, ranks, truth_at, cells, objects,
+    contours)
 select unnest($asset_id::varchar[]), unnest($frame_index::integer[]), unnest($regions::integer[]),
     unnest($revisions::bigint[]), unnest($updated_at::double[]), unnest($ranks::varchar[]),
-    unnest($truth_at::double[]), unnest($cells::varchar[]), unnest($objects::varchar[])
+    unnest($truth_at::double[]), unnest($cells::varchar[]), unnest($objects::varchar[]),
+    unnest($contours::varchar[])
 """
 DELETE_SCORES = """
 delete from truth_score where asset_id = $asset_id and frame_index in (select unnest($frames::integer[]))
 """
 SCORES_OF_ASSET = """
-select asset_id, frame_index, regions, revisions, updated_at, ranks, truth_at, cells, objects
+select asset_id, frame_index, regions, revisions, updated_at, ranks, truth_at, cells, objects,
+    contours
 from truth_score where asset_id = $asset_id order by frame_index
+"""
+STAMPS = """
+select truth.frame_index, count(region.id), coalesce(sum(region.revision), 0), coalesce(max(region.updated_at), 0)
+from truth left join region on region.asset_id = truth.asset_id and region.frame_index = truth.frame_index
+where truth.asset_id = $asset_id
+group by truth.frame_index
+"""
+COUNTS = """
+select asset.id, count(distinct truth.frame_index)
+from asset join truth on truth.asset_id = asset.id
+where asset.project_id = $project_id and asset.trashed_at is null
+group by asset.id
 """
 
 
@@ -55,6 +70,19 @@ def delete(cur: Cursor, asset_id: str, frames: Sequence[int]) -> None:
 
 def of_asset(cur: Cursor, asset_id: str) -> list[Truth]:
     return CODEC.rows(cur.all(OF_ASSET, asset_id=asset_id))
+
+
+def counts(cur: Cursor, project_id: str) -> dict[str, int]:
+    """Asset id → how many frames with hidden ground truth it has; assets without any are left out."""
+    return dict(cur.all(COUNTS, project_id=project_id))
+
+
+def stamps(cur: Cursor, asset_id: str, ranks: str) -> dict[int, Stamp]:
+    """What the labels of the frames with hidden ground truth are like now, by frame index."""
+    return {
+        index: Stamp(regions=count, revisions=int(revisions), updated_at=updated_at, ranks=ranks)
+        for index, count, revisions, updated_at in cur.all(STAMPS, asset_id=asset_id)
+    }
 
 
 def store_scores(cur: Cursor, asset_id: str, rows: Sequence[TruthScore]) -> None:

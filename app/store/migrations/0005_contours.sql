@@ -1,0 +1,1 @@
+alter table truth_score add column contours varchar default '[]';
