@@ -1,4 +1,4 @@
-"""The job "import_labels": ground truth becomes regions, one frame at a time.
+"""The job "import_labels": ground truth becomes regions, or stays hidden for scoring, one frame at a time.
 
 | file in the job folder | content |
 |---|---|
@@ -6,6 +6,8 @@
 | records.jsonl | one line a frame: its id, its regions and tracks; the web process writes them in one transaction |
 | truth/<frame id>.json | region id → the source mask as COCO run lengths, to look at beside the region |
 | certificates.jsonl | one `CertificateRow` a line, worst first |
+
+Hidden ground truth has other records and, instead of the last two, the maps (tasks/import_truth.py).
 
 A dry run writes the report alone. Run again after a kill, frames whose line is complete are not done again.
 """
@@ -17,7 +19,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -31,6 +33,7 @@ from app.formats.images import read_image
 from app.formats.truth import FORMATS, open_files, open_truth
 from app.formats.truth.model import TruthFrame
 from app.models import Certificate, Geometry, Point, Region, Track, quantise
+from tasks import import_truth
 from tasks.channel import Channel, cut_lines, write_aside
 from tasks.import_masks import FrameMasks, Wanted, masks_of
 from tasks.import_matching import key_of
@@ -44,6 +47,9 @@ from tasks.import_report import (
     TargetFrame,
 )
 from tasks.import_scan import Judge, Problems, Tally, let_sizes_be_known, matcher_of, scan
+from tasks.import_truth import TruthKeeper
+
+R = TypeVar("R", bound=Struct)
 
 
 class FrameRecord(Struct, kw_only=True):
@@ -77,6 +83,7 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
             format_title=FORMATS[reader.format].title,
             source=asked.name,
             match=asked.options.match,
+            keep=asked.keep,
         )
         if asked.dry_run:
             scan(channel, reader, matcher, asked, report)
@@ -92,7 +99,7 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
         "report": str(path),
         "records": records,
         "regions": report.regions,
-        "frames": report.counts.matched,
+        "frames": report.counts.matched if report.kept is None else report.kept.frames,
         "below_target": report.certificates.below_target,
     }
 
@@ -102,6 +109,7 @@ class _Import:
         self._channel, self._args, self._report = channel, args, report
         self._records = channel.folder / "records.jsonl"
         self._truth = channel.folder / "truth"
+        self._keeper = TruthKeeper(channel.folder, args) if args.keep == "truth" else None
         self._problems = Problems()
         classes = args.class_template.classes
         self._known = {known.id for known in classes}
@@ -117,8 +125,9 @@ class _Import:
             raise Refused(
                 f"The mapping names the class {min(strange)}, which the class template does not have."
             )
-        self._truth.mkdir(parents=True, exist_ok=True)
-        finished = {record.frame_id for record in read_records(self._records)}
+        if self._keeper is None:
+            self._truth.mkdir(parents=True, exist_ok=True)
+        finished = {record.frame_id for record in _read(self._records, _Line)}
         for sentence in reader.problems:
             self._problems.add(sentence)
         tally, judge = Tally(reader), Judge(matcher, args.options.match, args)
@@ -127,10 +136,14 @@ class _Import:
             for done, (truth, frame) in enumerate(self._frames(reader, tally, judge), 1):
                 channel.check()
                 if frame is not None and frame.id not in finished:
-                    record = self._frame(truth, frame, self._void(tally))
+                    record = (self._keeper.frame if self._keeper else self._frame)(
+                        truth, frame, self._void(tally)
+                    )
                     out.write(msgspec.json.encode(record) + b"\n")
                     out.flush()
-                channel.report(done, max(total, done), "Turning masks into points")
+                channel.report(
+                    done, max(total, done), "Keeping masks" if self._keeper else "Turning masks into points"
+                )
             os.fsync(out.fileno())
         self._require_something(judge)
         judge.finish(report)
@@ -138,11 +151,14 @@ class _Import:
         report.classes = sorted(tally.rows.values(), key=lambda row: (-row.pixels, row.name))
         for row in report.classes:
             row.class_id = args.mapping.get(row.key)
-        self._summarise()
-        if not report.regions:
-            raise Refused(
-                "The ground truth holds no mask of a class that is mapped, so nothing was imported."
-            )
+        if self._keeper is not None:
+            import_truth.summarise(self._records, report)
+        else:
+            self._summarise()
+            if not report.regions:
+                raise Refused(
+                    "The ground truth holds no mask of a class that is mapped, so nothing was imported."
+                )
         report.seconds = time.monotonic() - started
 
     def _require_something(self, judge: Judge) -> None:
@@ -174,7 +190,8 @@ class _Import:
                     "Map it, or say that it is ignored."
                 )
             frame = judge.judge(key_of(truth), (truth.width, truth.height), readable, empty)
-            if frame is not None and self._args.options.existing == "skip" and frame.regions:
+            taken = frame is not None and (frame.truth if self._keeper else frame.regions)
+            if taken and self._args.options.existing == "skip":
                 frame = None
             yield truth, frame
 
@@ -311,8 +328,18 @@ class _Import:
 
 def read_records(path: Path) -> Iterator[FrameRecord]:
     """The complete records of a file, one frame at a time; a torn last line is cut off first."""
+    return _read(path, FrameRecord)
+
+
+class _Line(Struct):
+    """What every record says."""
+
+    frame_id: str
+
+
+def _read(path: Path, kind: type[R]) -> Iterator[R]:
     cut_lines(path)
-    decode = msgspec.json.Decoder(FrameRecord).decode
+    decode = msgspec.json.Decoder(kind).decode
     if path.exists():
         with path.open("rb") as file:
             for line in file:

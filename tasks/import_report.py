@@ -9,6 +9,7 @@ from msgspec import Meta, Struct, field
 from app.models import ClassTemplate, Id
 
 Match = Literal["auto", "name", "index", "pts"]
+Keep = Literal["regions", "truth"]
 FrameMatch = Literal["matched", "missing", "duplicate", "wrong-size", "unreadable"]
 BINS = 20
 """Bins of the histogram of IoU over 0..1, the last one closed."""
@@ -39,7 +40,7 @@ class ImportOptions(Struct, kw_only=True, forbid_unknown_fields=True):
 
 class ImportArgs(Struct, kw_only=True):
     """The arguments of the job. `frames`: a JSONL file of `TargetFrame`; `mapping`: class key → class id, 0 =
-    ignore."""
+    ignore; `keep`: whether masks become regions, or hidden ground truth for scoring only."""
 
     job_id: Id
     project_id: Id
@@ -51,10 +52,13 @@ class ImportArgs(Struct, kw_only=True):
     class_template: ClassTemplate
     mapping: dict[str, int] = field(default_factory=dict)
     options: ImportOptions = field(default_factory=ImportOptions)
+    keep: Keep = "regions"
 
 
 class TargetFrame(Struct, kw_only=True):
-    """A frame that ground truth may belong to. `stem`: of its asset; `image`: path of its file."""
+    """A frame that ground truth may belong to. `stem`: of its asset; `image`: path of its file; `truth`: whether
+    it has hidden ground truth already.
+    """
 
     id: str
     asset: str
@@ -66,6 +70,7 @@ class TargetFrame(Struct, kw_only=True):
     height: int
     image: str
     regions: int = 0
+    truth: bool = False
 
 
 class FrameRow(Struct, kw_only=True):
@@ -109,6 +114,8 @@ class Counts(Struct, kw_only=True):
     without: int = 0
     existing: int = 0
     """Matched frames that have regions already."""
+    truths: int = 0
+    """Matched frames that have hidden ground truth already."""
     problems: int = 0
 
 
@@ -145,8 +152,20 @@ class CertificateRow(Struct, kw_only=True):
     area: int
 
 
+class KeptTruth(Struct, kw_only=True):
+    """What is hidden ground truth now. `objects`: frames that tell objects apart; `pixels`: those of a class."""
+
+    frames: int = 0
+    objects: int = 0
+    pixels: int = 0
+    void: int = 0
+
+
 class ImportReport(Struct, kw_only=True):
-    """What a dry run found, or what an import did. Lists are cut off; the counts are not."""
+    """What a dry run found, or what an import did. Lists are cut off; the counts are not.
+
+    `kept`: of an import as hidden ground truth, which makes no regions.
+    """
 
     job_id: str
     dry_run: bool
@@ -163,4 +182,6 @@ class ImportReport(Struct, kw_only=True):
     outlines: int = 0
     dropped: Dropped = field(default_factory=Dropped)
     certificates: Certificates = field(default_factory=Certificates)
+    keep: Keep = "regions"
+    kept: KeptTruth | None = None
     seconds: float = 0.0

@@ -105,6 +105,7 @@ class Judge:
             counts.empty += empty
             self._taken[frame.id] = name
             counts.existing += frame.regions > 0
+            counts.truths += frame.truth
             if size != (frame.width, frame.height):
                 note = f"{size[0]}×{size[1]} px, scaled to {frame.width}×{frame.height} px."
         self._keep(
