@@ -43,7 +43,7 @@ def scenes(ctx: Context, asset_id: str, start: int, count: int, step: int) -> li
 def record(ctx: Context, current: Scene, known: Collection[str]) -> bytes:
     """One frame on the wire: u32 LE length of a JSON header (ClipFrame), the header, `bytes` of its region map.
 
-    The map is the gzip file of `maps.encode`; none follows where its key is `known`, or where it cannot be
+    The map is a file of `app.formats.map_file`; none follows where its key is `known`, or where it cannot be
     drawn, which `reason` says.
     """
     head = ClipFrame(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from app import store as db
+from app.formats import map_file
 from app.mask_key import certifier
 from app.models import Asset, ClassTemplate, Frame, Project, Region
 from app.services.context import Context, Paths
@@ -123,7 +123,7 @@ def frame_ref(paths: Paths, frame: Frame) -> protocol.FrameRef:
 
 
 def region_map(ctx: Context, frame_id: str) -> MapFile:
-    """The region map of a frame as one gzip file (the format is in `encode`), rendered if the cache lacks it."""
+    """The region map of a frame as a file (`app.formats.map_file`), rendered if the cache lacks it."""
     return region_map_of(ctx, read_scene(ctx, frame_id))
 
 
@@ -190,7 +190,7 @@ def _render(ctx: Context, current: Scene) -> tuple[bytes, str]:
 
 
 def encode(current: Scene, specs: list[protocol.RegionSpec], raw: protocol.Rendered) -> bytes:
-    """gzip of: u32 LE length of a JSON header, the header, row-major ids (index + 1 into header.regions, 0 none).
+    """The map's file (`app.formats.map_file`); its ids are places in `specs`.
 
     `substituted` is in the header only where regions were drawn by a stand-in.
     """
@@ -207,9 +207,7 @@ def encode(current: Scene, specs: list[protocol.RegionSpec], raw: protocol.Rende
     }
     if raw.substituted:
         facts["substituted"] = raw.substituted
-    header = msgspec.json.encode(facts)
-    header += b" " * (-(len(header) + 4) % 4)  # so that 16-bit ids are aligned
-    return gzip.compress(len(header).to_bytes(4, "little") + header + raw.body, compresslevel=1, mtime=0)
+    return map_file.encode(facts, raw.body)
 
 
 def _write(path: Path, data: bytes) -> None:
