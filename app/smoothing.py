@@ -49,6 +49,13 @@ class Smoothing(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     evidence: bool = True
 
 
+class Then(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """What follows in the same job once labels are there. `smoothing`: None = they stay as they are."""
+
+    smoothing: Smoothing | None = None
+    measure: bool = False
+
+
 def check(smoothing: Smoothing) -> None:
     """Raise Refused, naming what is allowed, for a method that is unknown or a parameter out of its range."""
     if smoothing.method not in METHODS:

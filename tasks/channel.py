@@ -358,3 +358,8 @@ def reset(folder: Path) -> None:
     """Make an ended job startable again: forget its result, its flags and its count of attempts."""
     for name in ("result.json", "cancel", "pause", "progress.json"):
         (folder / name).unlink(missing_ok=True)
+
+
+def withdraw_cancel(folder: Path) -> None:
+    """Take back that the job is to be cancelled, where it does not run."""
+    (folder / "cancel").unlink(missing_ok=True)

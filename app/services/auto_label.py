@@ -18,6 +18,7 @@ from app.models import Asset, ClassTemplate, Id, Job, Project, new_id
 from app.services import auto_label_runs, jobs, projects, rules, tracks
 from app.services.asset_ranges import frame_range, live_asset
 from app.services.context import Context
+from app.smoothing import Then, check
 from app.worker import registry
 from app.worker.label_classes import LABEL_CLASSES
 
@@ -46,7 +47,8 @@ class NewAutoLabel(Struct, kw_only=True, forbid_unknown_fields=True):
     engine → class id, None = leave it out. Classes that are not named are left out too; with `new_classes` they
     take the class that is proposed, or become one of the template where they occur. `regions`: one a class of
     a frame, or one a connected piece. `min_area`: smaller pieces are left out, pixels. `budget`: points of a
-    frame, 0 = outlines only. `existing`: what happens to the regions that the frames have.
+    frame, 0 = outlines only. `existing`: what happens to the regions that the frames have. `then`: what
+    follows in the same job.
     """
 
     asset_id: Id
@@ -62,6 +64,7 @@ class NewAutoLabel(Struct, kw_only=True, forbid_unknown_fields=True):
     min_area: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
     regions: Literal["class", "piece"] = "class"
     existing: Literal["keep", "replace", "skip"] = "keep"
+    then: Then = Then()
     id: Id | None = None
     """Of the job; the same twice is one job."""
 
@@ -140,6 +143,8 @@ def submit(ctx: Context, project_id: str, wanted: NewAutoLabel, *, actor: str) -
         return project, live_asset(cur, project_id, wanted.asset_id), template
 
     project, asset, template = ctx.store.read(query)
+    if wanted.then.smoothing is not None:
+        check(wanted.then.smoothing)
     start, stop = frame_range(asset, wanted.start, wanted.stop)
     engine = tracks.choose(ctx, project.engine, wanted.engine, "label")
     mapping = _mapping(wanted, engine.id, LABEL_CLASSES[engine.id], template)
@@ -156,6 +161,7 @@ def submit(ctx: Context, project_id: str, wanted: NewAutoLabel, *, actor: str) -
         min_area=wanted.min_area,
         regions=wanted.regions,
         existing=wanted.existing,
+        then=wanted.then,
         actor=actor,
         name=f"{engine.name} labels of {asset.name}",
     )

@@ -26,7 +26,8 @@ from app.models import Frame, Job
 from app.services import engine_jobs, imports, maps
 from app.services.context import Context
 from app.services.presets import voc_colour
-from app.services.track_records import id_from
+from app.services.stages import stage_id
+from app.smoothing import Then
 from app.worker import protocol, weights
 from app.worker.label_classes import LABEL_CLASSES
 from app.worker.replying import Interrupted
@@ -55,6 +56,7 @@ class AutoLabelArgs(Struct, kw_only=True):
     existing: Literal["keep", "replace", "skip"]
     actor: str
     name: str
+    then: Then = Then()
 
 
 class Done(Struct, kw_only=True):
@@ -175,7 +177,7 @@ def _bring_in(ctx: Context, job: Job, args: AutoLabelArgs, folder: Path, classes
     if not new and not any(args.mapping.get(name) for name in classes):
         raise Refused(_nothing(args, [name for name in classes if name != names[0]]))
     wanted = imports.NewImport(
-        id=id_from(job.id, "import"),
+        id=stage_id(job, "import_labels"),
         dry_run=False,
         format="label-png",
         asset_id=args.asset_id,
@@ -195,6 +197,7 @@ def _bring_in(ctx: Context, job: Job, args: AutoLabelArgs, folder: Path, classes
             job.project_id,
             wanted,
             actor=args.actor,
+            parent_id=job.id,
             ours=imports.LabelMaps(
                 folder=folder, name=args.name, title=f"Make regions: {args.name}", author=args.engine
             ),

@@ -19,7 +19,17 @@ import msgspec
 from app import store as db
 from app.errors import PointillistError, StorageFull, Unavailable
 from app.models import Job
-from app.services import assets, bundles, engine_jobs, import_results, jobs, mask_drawing, track_results
+from app.services import (
+    assets,
+    bundles,
+    chains,
+    engine_jobs,
+    import_results,
+    jobs,
+    mask_drawing,
+    stages,
+    track_results,
+)
 from app.services.context import Context
 from tasks import channel
 
@@ -89,6 +99,10 @@ class Collector:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
+        try:
+            chains.resume(self._ctx)
+        except Exception:
+            log.exception("the next stages of jobs could not be begun")
         busy = True
         while not self._stop.is_set():
             self._ctx.jobs_started.wait(INTERVAL_S if busy else IDLE_S)
@@ -180,6 +194,8 @@ def _collect_one(ctx: Context, job: Job) -> bool:
     if row.state == "waiting" and result is not None:
         channel.withdraw_pause(folder)
         jobs.start(ctx, row)
+    if row.state == "done":
+        chains.advance(ctx, row)
     if records or result is not None:
         ctx.events.publish("project", {"id": row.project_id}, row.project_id)
     return True
@@ -209,7 +225,7 @@ def _finish(ctx: Context, cur: db.Cursor, row: Job, result: channel.Result) -> N
 
 
 def _publish(ctx: Context, row: Job, records: list[dict[str, Any]]) -> None:
-    ctx.events.publish("job", row, row.project_id)
+    stages.tell(ctx, row)
     if row.kind in TELL:
         TELL[row.kind](ctx, row, records)
 
@@ -301,7 +317,7 @@ def _revive(ctx: Context, job: Job, queued: set[str]) -> None:
 
     row = ctx.store.write(change)
     jobs.start(ctx, row)
-    ctx.events.publish("job", row, row.project_id)
+    stages.tell(ctx, row)
 
 
 def _alive(pid: int) -> bool:

@@ -124,9 +124,15 @@ def formats() -> list[FormatView]:
 
 
 def submit(
-    ctx: Context, project_id: str, wanted: NewImport, *, actor: str, ours: LabelMaps | None = None
+    ctx: Context,
+    project_id: str,
+    wanted: NewImport,
+    *,
+    actor: str,
+    ours: LabelMaps | None = None,
+    parent_id: str | None = None,
 ) -> Job:
-    """Queue a dry run or an import; of `ours` instead of a source that `wanted` names.
+    """Queue a dry run or an import; of `ours` instead of a source that `wanted` names, as a stage of a job.
 
     Raises Refused (no format of that name, a class that does not exist, no frames), NotFound (asset, upload,
     earlier import), NotAllowed (a path outside the allowed folders).
@@ -198,6 +204,7 @@ def submit(
             "new_classes": [msgspec.to_builtins(c) for c in made],
         },
         id=job_id,
+        parent_id=parent_id,
     )
 
 

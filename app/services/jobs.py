@@ -9,7 +9,8 @@ and can be undone as a step of its own.
 | track, find, auto_label | yes; goes on behind the last frame |
 | extract, import_labels | yes; goes on behind the last frame |
 | export | where every frame is a file of its own or a line; a video or bundle is written in one go |
-| import_bundle, what_if | no |
+| stabilise, measure, score | yes; goes on behind the last frame |
+| import_bundle, what_if, keep_truth | no |
 
 Jobs that are paused do not count against `max_jobs`; resuming one is refused where as many wait or run.
 """
@@ -26,14 +27,24 @@ from app import store as db
 from app.errors import Conflict, NotFound, TooMany
 from app.formats.out import FORMATS
 from app.models import Job, JobKind, new_id
-from app.services import engine_jobs, mask_drawing
+from app.services import engine_jobs, mask_drawing, stages
 from app.services.context import Context
 from tasks import channel
 from tasks.queue import enqueue
 
 ACTIVE = ("waiting", "running")
 UNFINISHED = (*ACTIVE, "paused")
-PAUSABLE: tuple[JobKind, ...] = ("track", "find", "auto_label", "extract", "import_labels", "export")
+PAUSABLE: tuple[JobKind, ...] = (
+    "track",
+    "find",
+    "auto_label",
+    "extract",
+    "import_labels",
+    "export",
+    "stabilise",
+    "measure",
+    "score",
+)
 
 
 def submit(
@@ -45,8 +56,12 @@ def submit(
     *,
     asset_id: str | None = None,
     id: str | None = None,
+    parent_id: str | None = None,
 ) -> Job:
-    """Write the job's row, then queue it. A job id that exists already is returned as it is (a retried request)."""
+    """Write the job's row, then queue it. A job id that exists already is returned as it is (a retried request).
+
+    `parent_id`: the job that this one is a stage of.
+    """
     job = Job(
         id=id or new_id(),
         project_id=project_id,
@@ -56,6 +71,7 @@ def submit(
         asset_id=asset_id,
         created_at=time.time(),
         heartbeat=time.time(),
+        parent_id=parent_id,
     )
 
     def change(cur: db.Cursor) -> Job | None:
@@ -63,7 +79,8 @@ def submit(
             return db.jobs.get(cur, job.id)
         except NotFound:
             pass
-        _require_room(ctx, cur)
+        if parent_id is None:
+            _require_room(ctx, cur)
         db.jobs.insert(cur, job)
         return None
 
@@ -72,7 +89,7 @@ def submit(
         return existing
     ctx.paths.job(job.id).mkdir(parents=True, exist_ok=True)
     start(ctx, job)
-    ctx.events.publish("job", job, project_id)
+    stages.tell(ctx, job)
     return job
 
 
@@ -88,13 +105,22 @@ def start(ctx: Context, job: Job) -> None:
 
 
 def get(ctx: Context, job_id: str) -> Job:
-    return ctx.store.read(lambda cur: db.jobs.get(cur, job_id))
+    """The job with what its stage does now."""
+    return ctx.store.read(lambda cur: stages.read(cur, job_id))
 
 
 def listing(
     ctx: Context, *, project_id: str | None = None, states: tuple[str, ...] | None = None, limit: int = 200
 ) -> list[Job]:
-    return ctx.store.read(lambda cur: db.jobs.listing(cur, project_id=project_id, states=states, limit=limit))
+    """The newest first; jobs of several stages once, as they are now."""
+
+    def query(cur: db.Cursor) -> list[Job]:
+        found = db.jobs.listing_whole(cur, project_id=project_id, states=states, limit=limit)
+        later = db.jobs.stages(cur, [job.id for job in found])
+        seen = [stages.whole(job, later.get(job.id, [])) for job in found]
+        return [job for job in seen if states is None or job.state in states]
+
+    return ctx.store.read(query)
 
 
 def cancel(ctx: Context, job_id: str) -> Job:
@@ -104,7 +130,8 @@ def cancel(ctx: Context, job_id: str) -> Job:
     job = get(ctx, job_id)
     if job.state not in UNFINISHED:
         return job
-    channel.request_cancel(ctx.paths.job(job_id))
+    for id in {job_id, ctx.store.read(lambda cur: stages.read_current(cur, job_id)).id}:
+        channel.request_cancel(ctx.paths.job(id))
     ctx.jobs_started.set()
     return get(ctx, job_id)
 
@@ -122,14 +149,14 @@ def pause(ctx: Context, job_id: str) -> Job:
 
     Raises Conflict for a job that has ended, and for one that cannot be paused.
     """
-    job = get(ctx, job_id)
+    job = ctx.store.read(lambda cur: stages.read_current(cur, job_id))
     if job.state == "paused":
-        return job
+        return get(ctx, job_id)
     if job.state not in ACTIVE:
         raise Conflict(f"The job is {job.state}; only a job that waits or runs can be paused.")
     if not pausable(job):
         raise Conflict("This job does its work in one go, so it cannot be paused. Cancel it instead.")
-    channel.request_pause(ctx.paths.job(job_id))
+    channel.request_pause(ctx.paths.job(job.id))
     ctx.jobs_started.set()
     return get(ctx, job_id)
 
@@ -139,10 +166,10 @@ def resume(ctx: Context, job_id: str) -> Job:
 
     For one that is not paused yet the pause is taken back. Raises Conflict for a job that has ended, TooMany.
     """
-    folder = ctx.paths.job(job_id)
 
     def change(cur: db.Cursor) -> tuple[Job, bool]:
-        job = db.jobs.get(cur, job_id)
+        job = stages.read_current(cur, job_id)
+        folder = ctx.paths.job(job.id)
         if job.state not in UNFINISHED:
             raise Conflict(f"The job is {job.state}; only a paused job can be resumed.")
         if channel.cancel_requested(folder):
@@ -158,8 +185,8 @@ def resume(ctx: Context, job_id: str) -> Job:
     job, again = ctx.store.write(change)
     if again:
         start(ctx, job)
-        ctx.events.publish("job", job, job.project_id)
-    return job
+        stages.tell(ctx, job)
+    return get(ctx, job_id)
 
 
 def _go_on(ctx: Context, cur: db.Cursor, job: Job) -> Job:
@@ -187,18 +214,19 @@ def retry(ctx: Context, job_id: str) -> Job:
     """Run a failed or cancelled job again; what it had finished is kept."""
 
     def change(cur: db.Cursor) -> Job:
-        job = db.jobs.get(cur, job_id)
+        job = stages.read_current(cur, job_id)
         if job.state not in ("failed", "cancelled"):
             raise Conflict(f"The job is {job.state}; only a failed or cancelled job can be tried again.")
-        channel.reset(ctx.paths.job(job_id))
+        channel.withdraw_cancel(ctx.paths.job(job_id))
+        channel.reset(ctx.paths.job(job.id))
         job.state, job.reason, job.finished_at, job.attempt = "waiting", "", None, 0
         job.heartbeat = time.time()
         return db.jobs.update(cur, job)
 
     job = ctx.store.write(change)
     start(ctx, job)
-    ctx.events.publish("job", job, job.project_id)
-    return job
+    stages.tell(ctx, job)
+    return get(ctx, job_id)
 
 
 def file_of(ctx: Context, job_id: str, name: str) -> Path:

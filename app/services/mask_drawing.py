@@ -21,7 +21,7 @@ from app import mask_key
 from app import store as db
 from app.errors import PointillistError
 from app.models import Frame, Job
-from app.services import maps
+from app.services import maps, stages
 from app.services.context import Context, Paths
 from app.worker import protocol, registry, weights
 from tasks import channel
@@ -150,7 +150,7 @@ class MaskDrawer:
             return db.jobs.update(cur, row)
 
         row = self._ctx.store.write(change)
-        self._ctx.events.publish("job", row, row.project_id)
+        stages.tell(self._ctx, row)
 
     def _queue(self, job_id: str) -> None:
         (self._ctx.paths.job(job_id) / NAME).unlink(missing_ok=True)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Struct, field
 
 from app.models import Id, Region
+from app.smoothing import Then
 from app.worker.protocol import TextClass
 
 AGREED = 0.8
@@ -40,6 +41,7 @@ class TrackArgs(Struct, kw_only=True):
     texts: list[TextClass] = field(default_factory=list)
     every: int = 10
     threshold: float = 0.5
+    then: Then = Then()
 
 
 class Begun(Struct, kw_only=True, tag="objects"):

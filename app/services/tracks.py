@@ -16,6 +16,7 @@ from app.services.asset_ranges import frame_range, live_asset
 from app.services.context import Context
 from app.services.track_legs import around, index_of
 from app.services.track_records import Sources, TrackArgs, id_from
+from app.smoothing import Then, check
 from app.worker import registry, weights
 from app.worker.protocol import Ability, EngineInfo, TextClass
 
@@ -35,7 +36,7 @@ class NewTrack(Struct, kw_only=True, forbid_unknown_fields=True):
     regions on; `between` follows each from the anchor before it to the anchor behind it, and counts the region
     itself where it is an anchor. Between two anchors objects are followed both ways. `every`: for texts, on
     which frames it is looked for new instances. `overwrite`: also write to frames that are approved. Frames on
-    which a person confirmed a region of the track always keep it.
+    which a person confirmed a region of the track always keep it. `then`: what follows in the same job.
     """
 
     asset_id: Id
@@ -48,6 +49,7 @@ class NewTrack(Struct, kw_only=True, forbid_unknown_fields=True):
     threshold: Annotated[float, Meta(ge=0.0, le=1.0)] = 0.5
     engine: str | None = None
     overwrite: bool = False
+    then: Then = Then()
     id: Id | None = None
     """Of the job; the same twice is one job."""
 
@@ -113,6 +115,8 @@ def submit(ctx: Context, project_id: str, wanted: NewTrack, *, actor: str) -> Jo
         return project, asset, template, [found[id] for id in dict.fromkeys(wanted.region_ids) if id in found]
 
     project, asset, template, regions = ctx.store.read(query)
+    if wanted.then.smoothing is not None:
+        check(wanted.then.smoothing)
     start, stop = frame_range(asset, wanted.start, wanted.stop)
     names = {c.id: c.name for c in template.classes}
     if kind == "track":
@@ -140,6 +144,7 @@ def submit(ctx: Context, project_id: str, wanted: NewTrack, *, actor: str) -> Jo
         texts=texts,
         every=wanted.every,
         threshold=wanted.threshold,
+        then=wanted.then,
     )
     return jobs.submit(
         ctx,

@@ -37,6 +37,31 @@ where ($project_id::varchar is null or project_id = $project_id)
   and ($states::varchar[] is null or list_contains($states::varchar[], state))
 order by created_at desc, id desc limit $limit
 """
+LISTING_WHOLE = """
+select id, project_id, kind, title, state, args, done, total, rate, eta_s, message, reason, result,
+    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision,
+    parent_id
+from job
+where parent_id is null and ($project_id::varchar is null or project_id = $project_id)
+  and ($states::varchar[] is null or list_contains($states::varchar[], state)
+    or id in (select parent_id from job where list_contains($states::varchar[], state)))
+order by created_at desc, id desc limit $limit
+"""
+STAGES = """
+select id, project_id, kind, title, state, args, done, total, rate, eta_s, message, reason, result,
+    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision,
+    parent_id
+from job where parent_id in (select unnest($ids::varchar[]))
+order by created_at, id
+"""
+FINISHED_WHOLE = """
+select id, project_id, kind, title, state, args, done, total, rate, eta_s, message, reason, result,
+    attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision,
+    parent_id
+from job where parent_id is null and state = 'done' and list_contains($kinds::varchar[], kind)
+  and finished_at > $since
+order by created_at, id
+"""
 UNFINISHED = """
 select id, project_id, kind, title, state, args, done, total, rate, eta_s, message, reason, result,
     attempt, collected, heartbeat, asset_id, created_at, started_at, finished_at, revision,
@@ -80,6 +105,27 @@ def listing(
     """Newest first."""
     wanted = None if states is None else list(states)
     return CODEC.rows(cur.all(LISTING, project_id=project_id, states=wanted, limit=limit))
+
+
+def listing_whole(
+    cur: Cursor, *, project_id: str | None = None, states: Sequence[str] | None = None, limit: int = 100
+) -> list[Job]:
+    """As `listing`, without the jobs that are stages of others, but with those of which a stage is in `states`."""
+    wanted = None if states is None else list(states)
+    return CODEC.rows(cur.all(LISTING_WHOLE, project_id=project_id, states=wanted, limit=limit))
+
+
+def stages(cur: Cursor, ids: Sequence[str]) -> dict[str, list[Job]]:
+    """The jobs that are stages of others, by the id of those, oldest first."""
+    found: dict[str, list[Job]] = {}
+    for row in CODEC.rows(cur.all(STAGES, ids=list(ids))):
+        found.setdefault(row.parent_id or "", []).append(row)
+    return found
+
+
+def finished_whole(cur: Cursor, kinds: Sequence[str], since: float) -> list[Job]:
+    """Jobs of these kinds that are done since then and are no stage of another, oldest first."""
+    return CODEC.rows(cur.all(FINISHED_WHOLE, kinds=list(kinds), since=since))
 
 
 def unfinished(cur: Cursor) -> list[Job]:

@@ -13,7 +13,7 @@ from app.errors import Refused
 from app.models import Job
 from app.routes.api.common import known_id
 from app.routes.files import serve
-from app.services import jobs
+from app.services import chains, jobs
 from app.services.context import Context
 
 Req = Request[Any, Any, Any]
@@ -67,7 +67,7 @@ def resume(ctx: NamedDependency[Context], job_id: FromPath[str]) -> Job:
 @post("/{job_id:str}/retry", status_code=200, sync_to_thread=True)
 def retry(ctx: NamedDependency[Context], job_id: FromPath[str]) -> Job:
     """Run a failed or cancelled job again; what it had finished is kept."""
-    return jobs.retry(ctx, known_id(job_id))
+    return chains.retry(ctx, known_id(job_id))
 
 
 @route("/{job_id:str}/files/{name:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
