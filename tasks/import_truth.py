@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import numpy as np
 from msgspec.structs import replace
 
@@ -18,7 +17,7 @@ from app.formats.truth_png import NumberedObject
 from tasks import truth_maps
 from tasks.import_masks import masks_of
 from tasks.import_report import ImportArgs, ImportReport, KeptTruth, TargetFrame
-from tasks.truth_files import KeptFrame
+from tasks.truth_files import KeptFrame, read_kept
 
 
 class TruthKeeper:
@@ -70,14 +69,11 @@ class TruthKeeper:
 def summarise(records: Path, report: ImportReport) -> None:
     """Sum up what was kept. Raises Refused where no frame or no pixel of a class was."""
     kept = KeptTruth()
-    decode = msgspec.json.Decoder(KeptFrame).decode
-    with records.open("rb") as file:
-        for line in file:
-            frame = decode(line)
-            kept.frames += 1
-            kept.objects += frame.objects
-            kept.pixels += frame.pixels
-            kept.void += frame.void
+    for frame in read_kept(records):
+        kept.frames += 1
+        kept.objects += frame.objects
+        kept.pixels += frame.pixels
+        kept.void += frame.void
     if not kept.frames:
         raise Refused("Every frame that matches has hidden ground truth already, so nothing was kept.")
     if not kept.pixels:

@@ -5,16 +5,16 @@ A layer keeps its number all through a job, so that it can be followed from fram
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from app.errors import Refused
-from app.models import ClassTemplate, Region, Stamp
+from app.stamps import ranks_of, stamp_of
 from tasks.snapshot import FrameEntry
+
+__all__ = ["Layer", "Layers", "layer_map", "ranks_of", "stamp_of"]
 
 Layer = tuple[int, str | None]
 """(class id, track id; None for the regions of the class that belong to no track)."""
@@ -59,19 +59,3 @@ def layer_map(entry: FrameEntry, winners: NDArray[np.uint16], layers: Layers) ->
     tracks = {region.id: region.track_id for region in entry.regions}
     table = [0, *(layers.number(spec.class_id, tracks.get(spec.id)) for spec in entry.specs)]
     return np.array(table, np.uint16)[winners]
-
-
-def ranks_of(template: ClassTemplate) -> str:
-    """A digest of what decides which class is seen where two overlap."""
-    ranks = [(known.id, known.priority) for known in template.classes]
-    return hashlib.blake2b(msgspec.json.encode(ranks), digest_size=8).hexdigest()
-
-
-def stamp_of(regions: Sequence[Region], ranks: str) -> Stamp:
-    """The stamp of a frame's regions, or of those of several frames together."""
-    return Stamp(
-        regions=len(regions),
-        revisions=sum(region.revision for region in regions),
-        updated_at=max((region.updated_at for region in regions), default=0.0),
-        ranks=ranks,
-    )

@@ -7,9 +7,13 @@ writes them to its own folder; they take their place when its result is brought 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
+
+from tasks.channel import cut_lines
 
 STAGED = "kept"
 """The folder in a job's own folder."""
@@ -42,3 +46,13 @@ def staged_map(job_folder: Path, frame_id: str) -> Path:
 
 def staged_objects(job_folder: Path, frame_id: str) -> Path:
     return job_folder / STAGED / f"{frame_id}.objects.png"
+
+
+def read_kept(records: Path) -> Iterator[KeptFrame]:
+    """The complete records of a job, one a line; a torn last line is cut off first."""
+    cut_lines(records)
+    decode = msgspec.json.Decoder(KeptFrame).decode
+    if records.exists():
+        with records.open("rb") as file:
+            for line in file:
+                yield decode(line)

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ from app.errors import NotFound, Refused
 from app.formats.out import FORMATS, Format
 from app.formats.out.options import Options
 from app.i18n import gettext as _
-from app.models import Asset, Frame, Job, Project, Region, new_id
+from app.models import Asset, Frame, Job, Project, Region, Run, new_id
 from app.services import jobs, maps, mask_drawing
 from app.services.asset_ranges import frame_range, live_asset
 from app.services.context import Context
@@ -119,11 +119,16 @@ def selection(cur: db.Cursor, project_id: str, asset_id: str | None) -> tuple[Pr
 
 
 def write_snapshot(
-    ctx: Context, project_id: str, assets: list[Asset], target: Path, frames: range | None = None
+    ctx: Context,
+    project_id: str,
+    assets: list[Asset],
+    target: Path,
+    frames: range | Mapping[str, Sequence[Run]] | None = None,
 ) -> None:
     """One header line, then per asset one line and one line per frame with its regions, in order.
 
-    And beside it which masks have to be drawn before the job, if any. `frames`: indices; None = all.
+    And beside it which masks have to be drawn before the job, if any. `frames`: indices, or by asset its frames as
+    runs; None = all.
     """
     part = target.with_suffix(".part")
     gaps = mask_drawing.Gaps(ctx.paths, target.parent)
@@ -138,7 +143,7 @@ def write_snapshot(
             file.write(encode(header) + b"\n")
             for asset in assets:
                 file.write(encode({"type": "asset", "asset": asset}) + b"\n")
-                for frame, regions in _frames(cur, asset, frames or range(asset.frame_count)):
+                for frame, regions in _frames(cur, asset, frames):
                     specs = maps.region_specs(template, regions)
                     gaps.add(frame, specs)
                     line = {
@@ -157,14 +162,21 @@ def write_snapshot(
     part.replace(target)
 
 
-def _frames(cur: db.Cursor, asset: Asset, indices: range) -> Iterator[tuple[Frame, list[Region]]]:
-    for start in range(indices.start, indices.stop, BATCH):
-        count = min(BATCH, indices.stop - start)
-        regions: dict[str, list[Region]] = {}
-        for region in db.regions.of_asset(cur, asset.id, start, count):
-            regions.setdefault(region.frame_id, []).append(region)
-        for frame in db.frames.page(cur, asset.id, start, count):
-            yield frame, regions.get(frame.id, [])
+def _frames(
+    cur: db.Cursor, asset: Asset, frames: range | Mapping[str, Sequence[Run]] | None
+) -> Iterator[tuple[Frame, list[Region]]]:
+    if isinstance(frames, Mapping):
+        spans = [range(start, start + length) for start, length in frames.get(asset.id, ())]
+    else:
+        spans = [frames or range(asset.frame_count)]
+    for span in spans:
+        for start in range(span.start, span.stop, BATCH):
+            count = min(BATCH, span.stop - start)
+            regions: dict[str, list[Region]] = {}
+            for region in db.regions.of_asset(cur, asset.id, start, count):
+                regions.setdefault(region.frame_id, []).append(region)
+            for frame in db.frames.page(cur, asset.id, start, count):
+                yield frame, regions.get(frame.id, [])
 
 
 def sound(ctx: Context, project_id: str, asset_id: str) -> SoundView:
