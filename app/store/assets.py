@@ -44,6 +44,8 @@ DELETE_FRAMES = "delete from frame where asset_id = $id"
 DELETE_REGIONS = "delete from region where asset_id = $id"
 DELETE_TRUTHS = "delete from truth where asset_id = $id"
 DELETE_SCORES = "delete from truth_score where asset_id = $id"
+DELETE_MEASURES = "delete from measure where asset_id = $id"
+DELETE_MEASURED = "delete from measured where asset_id = $id"
 
 
 def insert(cur: Cursor, asset: Asset) -> Asset:
@@ -82,6 +84,14 @@ def update(cur: Cursor, asset: Asset, expected_revision: int | None = None) -> A
 def delete(cur: Cursor, id: str) -> Asset:
     """Remove the asset with its frames and regions; the journal stays."""
     asset = get(cur, id)
-    for statement in (DELETE_SCORES, DELETE_TRUTHS, DELETE_REGIONS, DELETE_FRAMES, DELETE):
+    for statement in (
+        DELETE_SCORES,
+        DELETE_TRUTHS,
+        DELETE_MEASURES,
+        DELETE_MEASURED,
+        DELETE_REGIONS,
+        DELETE_FRAMES,
+        DELETE,
+    ):
         cur.run(statement, id=id)
     return asset

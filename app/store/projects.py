@@ -40,6 +40,8 @@ returning revision
 DELETE = "delete from project where id = $id"
 DELETE_TRUTHS = "delete from truth where asset_id in (select id from asset where project_id = $id)"
 DELETE_SCORES = "delete from truth_score where asset_id in (select id from asset where project_id = $id)"
+DELETE_MEASURES = "delete from measure where asset_id in (select id from asset where project_id = $id)"
+DELETE_MEASURED = "delete from measured where asset_id in (select id from asset where project_id = $id)"
 DELETE_REGIONS = "delete from region where asset_id in (select id from asset where project_id = $id)"
 DELETE_FRAMES = "delete from frame where asset_id in (select id from asset where project_id = $id)"
 DELETE_ASSETS = "delete from asset where project_id = $id"
@@ -100,6 +102,8 @@ def delete(cur: Cursor, id: str) -> Project:
     for statement in (
         DELETE_SCORES,
         DELETE_TRUTHS,
+        DELETE_MEASURES,
+        DELETE_MEASURED,
         DELETE_REGIONS,
         DELETE_FRAMES,
         DELETE_ASSETS,
