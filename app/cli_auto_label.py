@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app import cli_then
+
 if TYPE_CHECKING:
     from app.client import Client
 
@@ -46,6 +48,7 @@ def register(main: click.Group, shared: Callable[..., Any]) -> None:
     @click.option(
         "--existing", type=click.Choice(["keep", "replace", "skip"]), help="Regions that are there."
     )
+    @cli_then.options
     @click.option("--dry-run", is_flag=True, help="Only say what the classes would become.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
     @click.pass_obj
@@ -63,7 +66,7 @@ def label(client: Client, wanted: dict[str, Any], *, quiet: bool) -> dict[str, A
     """Run it to the end, or for `dry_run` only decide about the classes. Raises ApiError or Refused.
 
     Returns {engine, mapping, unmatched} with names of classes, and after a run also {job, import_job, asset,
-    frames, classes, regions, below_target}.
+    frames, classes, regions, below_target, stages}, where `stages` are those of the job.
     """
     from app.cli_progress import bar
 
@@ -87,21 +90,22 @@ def label(client: Client, wanted: dict[str, Any], *, quiet: bool) -> dict[str, A
     body = {name: wanted[name] for name in OPTIONS if wanted[name] is not None}
     body |= {"asset_id": asset["id"], "mapping": mapping, "new_classes": new}
     body |= {name: wanted[name] for name in ("start", "stop") if wanted[name] is not None}
+    body["then"] = cli_then.then_of(wanted)
     job = client.call("POST", f"/projects/{project_id}/auto-label", json=body)
     with bar("Labelling", quiet=quiet) as progress:
         job = client.wait(job, progress)
     found = job["result"]
-    with bar("Turning label maps into regions", quiet=quiet) as progress:
-        made = client.wait(client.call("GET", f"/jobs/{found['import_job']}"), progress)
+    made = next(stage for stage in found["stages"] if stage["kind"] == "import_labels")
     return {
         **said,
         "job": job["id"],
-        "import_job": made["id"],
+        "import_job": made["job"],
         "asset": asset["id"],
         "frames": found["frames"],
         "classes": found["classes"],
         "regions": made["result"]["regions"],
         "below_target": made["result"]["below_target"],
+        "stages": found["stages"],
     }
 
 

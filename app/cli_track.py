@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app import cli_then
 from app.i18n import gettext as _
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def register(main: click.Group, shared: Callable[..., Any]) -> None:
     @click.option("--threshold", type=click.FloatRange(0, 1), help="How sure the engine must be of a text.")
     @click.option("--engine", help="Which engine works.  [default: the project's, or one that can]")
     @click.option("--overwrite", is_flag=True, default=None, help="Also write to approved frames.")
+    @cli_then.options
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
     @click.pass_obj
     def track(common: Any, as_json: bool, **wanted: Any) -> None:
@@ -111,6 +113,7 @@ def run(client: Client, wanted: dict[str, Any], *, quiet: bool) -> dict[str, Any
         begin = [int(region["frame_id"][25:]) for region in sources]
     if wanted["frames"]:
         _limit(body, begin, wanted["frames"], asset["frame_count"] - 1, looking=bool(wanted["texts"]))
+    body["then"] = cli_then.then_of(wanted)
     job = client.call("POST", f"/projects/{project['id']}/tracks", json=body)
     with bar(_("Finding") if wanted["texts"] else _("Tracking"), quiet=quiet) as progress:
         try:
