@@ -1,5 +1,5 @@
-"""The command line: `pointillist serve | import | label | auto-label | track | jobs | export | diff | check |
-backup | restore | bench | engines | doctor`.
+"""The command line: `pointillist serve | import | label | auto-label | track | review | jobs | export | diff |
+check | backup | restore | bench | engines | doctor`.
 
 Every command that touches data is a client of the HTTP API: of the server given with --server, of the one
 that runs on the data folder, or of one started for the time of the command. Errors are one sentence on
@@ -25,6 +25,7 @@ from app import (
     cli_export,
     cli_jobs,
     cli_labels,
+    cli_queue,
     cli_review,
     cli_track,
 )
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from app.client import Client
     from app.settings import Settings
 
-BENCHES = ("clicks", "convert", "roundtrip", "speed", "track")
+BENCHES = ("clicks", "convert", "review", "roundtrip", "speed", "track")
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
@@ -206,6 +207,7 @@ cli_review.register(main, shared)
 cli_backup.register(main, shared)
 cli_labels.register(main, shared)
 cli_track.register(main, shared)
+cli_queue.register(main, shared)
 cli_auto_label.register(main, shared)
 cli_engines.register(main, shared)
 cli_jobs.register(main, shared)

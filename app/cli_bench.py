@@ -144,9 +144,18 @@ def _convert(folder: Path | None, show: Progress) -> dict[str, Any]:
     return converting.run(camvid or folders, progress=show)
 
 
+def _review(folder: Path | None, show: Progress) -> dict[str, Any]:
+    folders = _data_sets(folder, "sequences")
+    _one_thread()
+    from app.bench import reviewing
+
+    return reviewing.run(folders, progress=show)
+
+
 BENCHES: dict[str, Callable[[Path | None, Progress], dict[str, Any]]] = {
     "clicks": _clicks,
     "convert": _convert,
+    "review": _review,
     "roundtrip": _roundtrip,
     "speed": _speed,
     "track": _track,

@@ -37,6 +37,7 @@ from app.routes.api import (
     inspector,
     jobs,
     projects,
+    review,
     system,
     tracks,
 )
@@ -110,6 +111,7 @@ def create_app(ctx: Context) -> Litestar:
             backups.router,
             engines.router,
             tracks.router,
+            review.router,
             auto_label.router,
         ],
         request_max_body_size=JSON_BODY_LIMIT,

@@ -25,6 +25,24 @@ class Lasting:
         self._lock = threading.Lock()
         self._sequence = -1
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._made: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
+
+    def keep(self, key: Hashable, mark: Hashable, make: Callable[[], T]) -> T:
+        """What was made for `key` with the same `mark`, else made now; nobody may change it.
+
+        For what costs much more than to find out, by its mark, whether it is still right.
+        """
+        with self._lock:
+            if key in self._made and self._made[key][0] == mark:
+                self._made.move_to_end(key)
+                return self._made[key][1]
+        answer = make()
+        with self._lock:
+            self._made[key] = mark, answer
+            self._made.move_to_end(key)
+            while len(self._made) > ROOM:
+                self._made.popitem(last=False)
+        return answer
 
     def ask(self, key: Hashable, question: Callable[[db.Cursor], T]) -> T:
         """The answer to a question about the store; nobody may change it. `key`: tells questions apart."""

@@ -34,6 +34,10 @@ class Cursor:
         rows = self._execute(sql, params).fetchall()  # an unfinished answer would keep its transaction open
         return rows[0] if rows else None
 
+    def columns(self, sql: str, **params: Any) -> dict[str, Any]:
+        """Every row of the answer as one numpy array a column, masked where there are nulls: for many thousands."""
+        return self._execute(sql, params).fetchnumpy()
+
     def run(self, sql: str, **params: Any) -> int:
         """Change rows; the number of rows changed. Raises Conflict when an id is already taken."""
         try:
