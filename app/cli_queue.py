@@ -36,7 +36,7 @@ def register(main: click.Group, shared: Callable[..., Any]) -> None:
             why = "; ".join(reason["text"] for reason in entry["reasons"])
             click.echo(f"{entry['gain']:.2f}  {entry['asset_name']} {entry['index'] + 1}  {why}")
         click.echo(
-            _("{to_review} to look at; {seen} of {frames} frames were opened, {approved} are approved.").format(
-                **found
-            )
+            _(
+                "{to_review} to look at; {seen} of {frames} frames were opened, {approved} are approved."
+            ).format(**found)
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -366,24 +367,20 @@ def _saturated(evidence: Floats, scale: float) -> Floats:
 
 
 def _usual(layer: Ints, value: Floats) -> tuple[Floats, Floats]:
-    """For every row the median of its layer's values and the median deviation from it; 0 where none is known."""
-    _, group = np.unique(layer, return_inverse=True)
-    middle = _medians(group, value)
-    return middle[group], _medians(group, np.abs(value - middle[group]))[group]
+    """For every row the median of its layer's values and the median deviation from it; 0 where none is known.
 
-
-def _medians(group: Ints, value: Floats) -> Floats:
-    """The lower median of every group's numbers; 0 for a group that has none."""
-    known = ~np.isnan(value)
-    groups = int(group.max()) + 1 if len(group) else 0
-    group, value = group[known], value[known]
-    order = np.lexsort((value, group))
-    count = np.bincount(group, minlength=groups)
-    first = np.cumsum(count) - count
-    out = np.zeros(groups)
-    there = count > 0
-    out[there] = value[order][(first + (count - 1) // 2)[there]]
-    return out
+    Rows sorted by layer. Lower medians, in place of a sort of all rows.
+    """
+    middle, spread = np.zeros(len(value)), np.zeros(len(value))
+    bounds = [0, *(np.flatnonzero(layer[1:] != layer[:-1]) + 1).tolist(), len(layer)]
+    for start, stop in pairwise(bounds):
+        known = value[start:stop]
+        known = known[~np.isnan(known)]
+        if len(known):
+            half = (len(known) - 1) // 2
+            middle[start:stop] = usual = np.partition(known, half)[half]
+            spread[start:stop] = np.partition(np.abs(known - usual), half)[half]
+    return middle, spread
 
 
 def _filled(layer: Ints, place: Ints, area: Floats) -> tuple[Ints, Ints, Floats]:
@@ -392,13 +389,16 @@ def _filled(layer: Ints, place: Ints, area: Floats) -> tuple[Ints, Ints, Floats]
     Where gaps are usual for the layer, only some of the frames were labelled: nothing is missing there.
     """
     apart = np.where(layer[1:] == layer[:-1], place[1:] - place[:-1], 1)
-    _, group, count = np.unique(layer, return_inverse=True, return_counts=True)
-    gaps = np.bincount(group[1:], apart > 1, minlength=len(count))
-    apart = np.where((gaps > GAPS * count)[group[1:]], 1, apart)
+    hole = np.flatnonzero(apart > 1)
+    if not len(hole):
+        return layer, place, area
+    known, of = np.unique(layer[hole], return_inverse=True)
+    rows = np.searchsorted(layer, known, side="right") - np.searchsorted(layer, known, side="left")
+    hole = hole[(np.bincount(of) <= GAPS * rows)[of] & (apart[hole] <= GAP)]
     added = [(layer, place, area)]
     for step in range(1, GAP):
-        hole = np.flatnonzero((apart > step) & (apart <= GAP))
-        added.append((layer[hole], place[hole] + step, np.zeros(len(hole))))
+        wide = hole[apart[hole] > step]
+        added.append((layer[wide], place[wide] + step, np.zeros(len(wide))))
     layer, place, area = (np.concatenate(column) for column in zip(*added, strict=True))
     order = np.lexsort((place, layer))
     return layer[order], place[order], area[order]
