@@ -41,6 +41,7 @@ KINDS: dict[str, str] = {
     "export": "tasks.export:run",
     "import_bundle": "tasks.import_bundle:run",
     "import_labels": "tasks.import_labels:run",
+    "measure": "tasks.measure:run",
     "probe": "tasks.probing:run",
     "sound": "tasks.sound:run",
     "what_if": "tasks.what_if:run",

@@ -9,7 +9,7 @@ pairs (label before, label after).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,22 +68,29 @@ def neighbours(before: Labels | None, after: Labels, motion: Motion | None) -> d
 
 
 def compare(
-    before: Labels | None, after: Labels, carried: tuple[Labels, NDArray[np.bool_]] | None
+    before: Labels | None,
+    after: Labels,
+    carried: tuple[Labels, NDArray[np.bool_]] | None,
+    among: Collection[int] | None = None,
 ) -> dict[int, Neighbour]:
-    """As `neighbours`; `carried`: the earlier labels in the later frame and where they can be trusted."""
+    """As `neighbours`; `carried`: the earlier labels in the later frame and where they can be trusted.
+
+    `among`: only these labels are listed, and the frame as a whole means over them; None = all.
+    """
     if before is None:
         areas = np.bincount(after.ravel())
         numbers = np.flatnonzero(areas).tolist()
-        rows = {number: Neighbour(area=int(areas[number])) for number in numbers if number != FRAME}
-        return {FRAME: Neighbour(area=sum(row.area for row in rows.values())), **rows}
+        rows = {n: Neighbour(area=int(areas[n])) for n in numbers if n and (among is None or n in among)}
+        return {FRAME: Neighbour(area=int(areas[1:].sum())), **rows}
     raw = _Overlap.count(before, after)
+    numbers = sorted(raw.numbers() if among is None else raw.numbers() & set(among))
     warped, edges = None, {}
     if carried is not None:
         labels, valid = carried
         warped = _Overlap.count(labels[valid], after[valid])
-        edges = _boundaries(labels, after, valid, warped)
+        edges = _boundaries(labels, after, valid, warped, numbers)
     rows, weights = {}, {}
-    for number in sorted(raw.numbers()):
+    for number in numbers:
         was, area, shared = raw.of(number)
         trusted = warped.of(number) if warped is not None else (0, 0, 0)
         if trusted[0] + trusted[1] - trusted[2] < LEAST_TRUSTED * max(was, area):
@@ -225,7 +232,7 @@ def _whole(raw: _Overlap, rows: dict[int, Neighbour], weights: dict[int, tuple[i
 
 
 def _boundaries(
-    carried: Labels, after: Labels, valid: NDArray[np.bool_], overlap: _Overlap
+    carried: Labels, after: Labels, valid: NDArray[np.bool_], overlap: _Overlap, numbers: Iterable[int]
 ) -> dict[int, float]:
     """Boundary F of each label; where the motion is not trusted, both sides count as the present one."""
     step = max(1, int(np.ceil((after.size / BOUNDARY_PIXELS) ** 0.5)))
@@ -233,7 +240,7 @@ def _boundaries(
     carried = np.where(valid, carried[::step, ::step], after)
     return {
         number: boundary_f(carried == number, after == number) if all(overlap.of(number)[:2]) else 0.0
-        for number in overlap.numbers()
+        for number in numbers
     }
 
 

@@ -27,6 +27,7 @@ from app.services import (
     import_results,
     jobs,
     mask_drawing,
+    measuring,
     stages,
     track_results,
 )
@@ -52,6 +53,7 @@ ON_PARTIAL: dict[str, Partial] = {
     "extract": assets.on_frames,
     "import_bundle": bundles.on_records,
     "import_labels": import_results.on_records,
+    "measure": measuring.on_records,
     "track": track_results.on_records,
     "find": track_results.on_records,
 }

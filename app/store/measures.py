@@ -75,6 +75,12 @@ select asset_id, count(*), count(*) filter (cut), count(*) filter (contested > 0
 from measured where list_contains($asset_ids::varchar[], asset_id)
 group by asset_id
 """
+COUNT_WITHIN = """
+select count(*)
+from measured join (select unnest($start::bigint[]) as start, unnest($length::bigint[]) as length) as run
+    on frame_index >= start and frame_index < start + length
+where asset_id = $asset_id
+"""
 CUTS = """
 select frame_index from measured
 where asset_id = $asset_id and cut and frame_index >= $start and frame_index < $stop
@@ -165,6 +171,13 @@ def stale_runs(cur: Cursor, asset_id: str, ranks: str) -> list[Run]:
 def counts(cur: Cursor, asset_ids: Sequence[str]) -> dict[str, Counts]:
     """By asset id; assets of which no frame was measured are absent."""
     return {row[0]: Counts(*row[1:]) for row in cur.all(COUNTS, asset_ids=list(asset_ids))}
+
+
+def count_within(cur: Cursor, asset_id: str, runs: Sequence[Run]) -> int:
+    """How many frames of the runs were measured at all."""
+    start, length = [run[0] for run in runs], [run[1] for run in runs]
+    row = cur.one(COUNT_WITHIN, asset_id=asset_id, start=start, length=length) if runs else None
+    return row[0] if row else 0
 
 
 def stability(

@@ -1,0 +1,386 @@
+"""How steady the labels of a project are: figures for pages, curves along frames, and files of all rows."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from app import store as db
+from app.errors import Refused
+from app.i18n import gettext as _
+from app.models import Asset, Measure, Measured, Run, Summary
+from app.services import exports
+from app.services.asset_ranges import frame_range
+from app.services.context import Context
+from app.smoothing import FLICKER_LIMIT
+from app.stamps import ranks_of
+from app.store.measures import Stability
+
+MOST = 2000
+MOST_ALLOWED = 20_000
+BATCH = 500
+"""Frames whose rows a file takes from the database at a time."""
+
+
+class ClassFigures(Summary, kw_only=True):
+    """A class over the measured frames. `jumps`: frames where its area jumps while it flickers; `over_limit`:
+    where it flickers; `worst`: index of the frame where it does most, of `worst_asset`.
+    """
+
+    class_id: int
+    jumps: int = 0
+    over_limit: int = 0
+    worst: int | None = None
+    worst_asset: str | None = None
+
+
+class TrackFigures(ClassFigures, kw_only=True):
+    """A track over the measured frames; `name` "" where it was deleted since."""
+
+    track_id: str
+    name: str
+
+
+class AssetFigures(Struct, kw_only=True):
+    """An asset. `frames`: all of them; `measured`: those whose figures belong to their labels of now; `stale`:
+    those to measure, since labels changed or are new; `cuts`: measured ones that begin another shot; `over_limit`:
+    that flicker; `contested`: with pixels that only the order of the classes decides; `worst`: index of the frame
+    that flickers most.
+    """
+
+    asset_id: str
+    name: str
+    frames: int
+    measured: int
+    stale: int
+    cuts: int
+    over_limit: int
+    contested: int
+    worst: int | None
+    summary: Summary
+    classes: list[ClassFigures]
+    tracks: list[TrackFigures]
+
+
+class Figures(Struct, kw_only=True):
+    """A project. `limit`: warped instability above which a frame flickers; `summary`, `classes`: of all assets."""
+
+    limit: float
+    assets: list[AssetFigures]
+    summary: Summary
+    classes: list[ClassFigures]
+
+
+class CurveView(Struct, kw_only=True):
+    """Instability along the frames `start` … `stop` (indices, both included), the worst of every `step` frames.
+
+    `warped`, `raw`: 0..1, None where nothing was measured or compared; `area` in px, where it changes most.
+    `stale`: runs of frames whose labels changed since; `cuts`: frames that begin another shot.
+    """
+
+    start: int
+    stop: int
+    step: int
+    limit: float
+    warped: list[float | None]
+    raw: list[float | None]
+    area: list[int | None]
+    stale: list[Run]
+    cuts: list[int] = field(default_factory=list)
+
+
+def figures(ctx: Context, project_id: str, asset_id: str | None = None) -> Figures:
+    """Of all assets that are not in the trash, or of one. Raises NotFound."""
+
+    def query(cur: db.Cursor) -> Figures:
+        project, assets = exports.selection(cur, project_id, asset_id)
+        template = db.class_templates.get(cur, project.class_template_id)
+        ranks = ranks_of(template)
+        known = {c.id for c in template.classes}
+        names = {track.id: track.name for track in db.tracks.of_project(cur, project_id)}
+        ids = [asset.id for asset in assets]
+        counts = db.measures.counts(cur, ids)
+        stable = db.measures.stability(cur, ids, FLICKER_LIMIT)
+        together = db.measures.stability(cur, ids, FLICKER_LIMIT, apart=False).get("", [])
+        whole = _whole(together)
+        return Figures(
+            limit=FLICKER_LIMIT,
+            assets=[
+                _asset(cur, asset, ranks, counts.get(asset.id), stable.get(asset.id, []), known, names)
+                for asset in assets
+            ],
+            summary=whole.summary,
+            classes=[_class(row) for row in together if row.class_id in known and not row.track_id],
+        )
+
+    return ctx.lasting.ask(("metrics", project_id, asset_id), query)
+
+
+def _asset(
+    cur: db.Cursor,
+    asset: Asset,
+    ranks: str,
+    counts: db.measures.Counts | None,
+    rows: list[Stability],
+    known: set[int],
+    names: dict[str, str],
+) -> AssetFigures:
+    counts = counts or db.measures.Counts()
+    whole = _whole(rows)
+    stale = db.measures.stale_runs(cur, asset.id, ranks)
+    outdated = db.measures.count_within(cur, asset.id, stale)
+    return AssetFigures(
+        asset_id=asset.id,
+        name=asset.name,
+        frames=asset.frame_count,
+        measured=counts.measured - outdated,
+        stale=sum(length for _, length in stale),
+        cuts=counts.cuts,
+        over_limit=whole.over_limit,
+        contested=counts.contested,
+        worst=whole.worst,
+        summary=whole.summary,
+        classes=[_class(row) for row in rows if row.class_id in known and not row.track_id],
+        tracks=[
+            TrackFigures(**_fields(row), track_id=row.track_id, name=names.get(row.track_id, ""))
+            for row in rows
+            if row.track_id
+        ],
+    )
+
+
+def _whole(rows: list[Stability]) -> Stability:
+    found = (row for row in rows if row.class_id == 0)
+    return next(found, Stability(class_id=0, track_id="", summary=Summary()))
+
+
+def _class(row: Stability) -> ClassFigures:
+    return ClassFigures(**_fields(row))
+
+
+def _fields(row: Stability) -> dict[str, Any]:
+    return {
+        **msgspec.structs.asdict(row.summary),
+        "class_id": row.class_id,
+        "jumps": row.jumps,
+        "over_limit": row.over_limit,
+        "worst": row.worst,
+        "worst_asset": row.worst_asset,
+    }
+
+
+def curve(
+    ctx: Context,
+    asset_id: str,
+    *,
+    class_id: int = 0,
+    track_id: str = "",
+    start: int | None = None,
+    stop: int | None = None,
+    most: int = MOST,
+) -> CurveView:
+    """Of the frames as a whole (class 0), a class, or one of its tracks, in at most `most` values.
+
+    Raises NotFound, Refused for a range that is none.
+    """
+    if not 1 <= most <= MOST_ALLOWED:
+        raise Refused(f"A curve has between 1 and {MOST_ALLOWED} values.")
+    if not 0 <= class_id <= 65535:
+        raise Refused("A class has a number between 1 and 65535; 0 is the frame as a whole.")
+
+    def query(cur: db.Cursor) -> CurveView:
+        asset = db.assets.get(cur, asset_id)
+        if not asset.frame_count:
+            return CurveView(
+                start=0, stop=-1, step=1, limit=FLICKER_LIMIT, warped=[], raw=[], area=[], stale=[]
+            )
+        first, last = frame_range(asset, start, stop)
+        step = -(-(last + 1 - first) // most)
+        found = db.measures.curve(cur, asset_id, class_id, track_id, first, last + 1, step)
+        return CurveView(
+            start=first,
+            stop=last,
+            step=step,
+            limit=FLICKER_LIMIT,
+            warped=[_short(value) for value in found.warped],
+            raw=[_short(value) for value in found.raw],
+            area=found.area,
+            stale=_within(db.measures.stale_runs(cur, asset_id, _ranks(cur, asset)), first, last),
+            cuts=db.measures.cuts(cur, asset_id, first, last + 1, most),
+        )
+
+    return ctx.lasting.ask(("curve", asset_id, class_id, track_id, start, stop, most), query)
+
+
+def _ranks(cur: db.Cursor, asset: Asset) -> str:
+    project = db.projects.get(cur, asset.project_id)
+    return ranks_of(db.class_templates.get(cur, project.class_template_id))
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _within(runs: list[Run], first: int, last: int) -> list[Run]:
+    cut = ((max(start, first), min(start + length, last + 1)) for start, length in runs)
+    return [(start, end - start) for start, end in cut if start < end]
+
+
+class FileRow(Struct, kw_only=True):
+    """A line of the file: a class or track on a frame, fractions 0..1; class 0 = the frame as a whole.
+
+    `frame`: as pages count, from 1. `stale`: the labels changed since. The last three are of the frame.
+    """
+
+    asset: str
+    frame: int
+    frame_id: str
+    class_id: int
+    class_name: str
+    track_id: str
+    track: str
+    area: int
+    change: float | None
+    iou: float | None
+    dice: float | None
+    instability: float | None
+    warped_iou: float | None
+    warped_dice: float | None
+    warped_instability: float | None
+    boundary_f: float | None
+    stale: bool
+    cut: bool
+    contested: int
+    unlabelled: int
+
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Text that a spreadsheet would run as a formula if it began like this."""
+
+
+def file(
+    ctx: Context, project_id: str, asset_id: str | None, format: Literal["csv", "json"]
+) -> tuple[str, Iterator[bytes]]:
+    """(file name, its content in pieces): a row for each measured frame × class × track, in order.
+
+    JSON: {limit, rows: [`FileRow`]}. CSV: RFC 4180 with a header. Raises NotFound.
+    """
+    name = ctx.store.read(lambda cur: exports.selection(cur, project_id, asset_id)[0].name)
+    rows = _rows(ctx, project_id, asset_id)
+    plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:80] or "project"
+    return f"{plain}-stability.{format}", _csv(rows) if format == "csv" else _json(rows)
+
+
+def _rows(ctx: Context, project_id: str, asset_id: str | None) -> Iterator[list[FileRow]]:
+    def facts(cur: db.Cursor) -> tuple[list[Asset], str, dict[int, str], dict[str, str]]:
+        project, assets = exports.selection(cur, project_id, asset_id)
+        template = db.class_templates.get(cur, project.class_template_id)
+        names = {0: _("all"), **{c.id: c.name for c in template.classes}}
+        tracks = {track.id: track.name for track in db.tracks.of_project(cur, project_id)}
+        return assets, ranks_of(template), names, tracks
+
+    assets, ranks, classes, tracks = ctx.store.read(facts)
+    for asset in assets:
+        stale = ctx.store.read(lambda cur, id=asset.id: db.measures.stale_runs(cur, id, ranks))
+        is_stale = _asker(stale)
+        for start in range(0, asset.frame_count, BATCH):
+
+            def page(
+                cur: db.Cursor, id: str = asset.id, start: int = start
+            ) -> tuple[list[Measured], list[Measure]]:
+                stop = start + BATCH
+                return (
+                    db.measures.measured_of_frames(cur, id, start, stop),
+                    db.measures.of_frames(cur, id, start, stop),
+                )
+
+            measured, found = ctx.store.read(page)
+            of_frame = {one.frame_index: one for one in measured}
+            yield [
+                _file_row(asset, of_frame[row.frame_index], row, classes, tracks, is_stale)
+                for row in found
+                if row.frame_index in of_frame
+            ]
+
+
+def _file_row(
+    asset: Asset,
+    frame: Measured,
+    row: Measure,
+    classes: dict[int, str],
+    tracks: dict[str, str],
+    is_stale: Callable[[int], bool],
+) -> FileRow:
+    return FileRow(
+        asset=asset.name,
+        frame=row.frame_index + 1,
+        frame_id=f"{asset.id}-{row.frame_index:06d}",
+        class_id=row.class_id,
+        class_name=classes.get(row.class_id, ""),
+        track_id=row.track_id,
+        track=tracks.get(row.track_id, ""),
+        area=row.area,
+        change=row.change,
+        iou=row.iou,
+        dice=row.dice,
+        instability=None if row.iou is None else round(1 - row.iou, 6),
+        warped_iou=row.warped_iou,
+        warped_dice=row.warped_dice,
+        warped_instability=None if row.warped_iou is None else round(1 - row.warped_iou, 6),
+        boundary_f=row.boundary_f,
+        stale=is_stale(row.frame_index),
+        cut=frame.cut,
+        contested=frame.contested,
+        unlabelled=frame.unlabelled,
+    )
+
+
+def _asker(runs: list[Run]) -> Callable[[int], bool]:
+    """A question whether a frame lies in one of the runs; to be asked of ascending frames."""
+    at = 0
+
+    def ask(index: int) -> bool:
+        nonlocal at
+        while at < len(runs) and sum(runs[at]) <= index:
+            at += 1
+        return at < len(runs) and runs[at][0] <= index
+
+    return ask
+
+
+def _csv(pages: Iterator[list[FileRow]]) -> Iterator[bytes]:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(FileRow.__struct_fields__)
+    for rows in pages:
+        for row in rows:
+            writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
+        yield text.getvalue().encode()
+        text.seek(0)
+        text.truncate()
+    if text.tell():
+        yield text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return f"'{value}"
+    return value
+
+
+def _json(pages: Iterator[list[FileRow]]) -> Iterator[bytes]:
+    yield b'{"limit":' + msgspec.json.encode(FLICKER_LIMIT) + b',"rows":['
+    first = True
+    for rows in pages:
+        if rows:
+            body = msgspec.json.encode(rows)[1:-1]
+            yield body if first else b"," + body
+            first = False
+    yield b"]}\n"
