@@ -46,6 +46,7 @@ DELETE_TRUTHS = "delete from truth where asset_id = $id"
 DELETE_SCORES = "delete from truth_score where asset_id = $id"
 DELETE_MEASURES = "delete from measure where asset_id = $id"
 DELETE_MEASURED = "delete from measured where asset_id = $id"
+DELETE_SEEN = "delete from seen where frame_id in (select id from frame where asset_id = $id)"
 
 
 def insert(cur: Cursor, asset: Asset) -> Asset:
@@ -90,6 +91,7 @@ def delete(cur: Cursor, id: str) -> Asset:
         DELETE_MEASURES,
         DELETE_MEASURED,
         DELETE_REGIONS,
+        DELETE_SEEN,
         DELETE_FRAMES,
         DELETE,
     ):

@@ -42,6 +42,10 @@ DELETE_TRUTHS = "delete from truth where asset_id in (select id from asset where
 DELETE_SCORES = "delete from truth_score where asset_id in (select id from asset where project_id = $id)"
 DELETE_MEASURES = "delete from measure where asset_id in (select id from asset where project_id = $id)"
 DELETE_MEASURED = "delete from measured where asset_id in (select id from asset where project_id = $id)"
+DELETE_SEEN = """
+delete from seen where frame_id in (
+    select frame.id from frame join asset on asset.id = frame.asset_id where asset.project_id = $id)
+"""
 DELETE_REGIONS = "delete from region where asset_id in (select id from asset where project_id = $id)"
 DELETE_FRAMES = "delete from frame where asset_id in (select id from asset where project_id = $id)"
 DELETE_ASSETS = "delete from asset where project_id = $id"
@@ -105,6 +109,7 @@ def delete(cur: Cursor, id: str) -> Project:
         DELETE_MEASURES,
         DELETE_MEASURED,
         DELETE_REGIONS,
+        DELETE_SEEN,
         DELETE_FRAMES,
         DELETE_ASSETS,
         DELETE_TRACKS,
