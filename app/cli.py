@@ -1,4 +1,4 @@
-"""The command line: `pointillist serve | import | label | auto-label | track | review | jobs | export | diff |
+"""The command line: `pointillist serve | import | label | auto-label | track | metrics | review | jobs | export | diff |
 check | backup | restore | bench | engines | doctor`.
 
 Every command that touches data is a client of the HTTP API: of the server given with --server, of the one

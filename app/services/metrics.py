@@ -1,19 +1,15 @@
-"""How steady the labels of a project are: figures for pages, curves along frames, and files of all rows."""
+"""How steady the labels of a project are: figures for pages, and curves along frames."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
 from app import store as db
 from app.errors import Refused
-from app.i18n import gettext as _
-from app.models import Asset, Measure, Measured, Run, Summary
+from app.models import Asset, Run, Summary
 from app.services import exports
 from app.services.asset_ranges import frame_range
 from app.services.context import Context
@@ -23,8 +19,6 @@ from app.store.measures import Stability
 
 MOST = 2000
 MOST_ALLOWED = 20_000
-BATCH = 500
-"""Frames whose rows a file takes from the database at a time."""
 
 
 class ClassFigures(Summary, kw_only=True):
@@ -229,158 +223,3 @@ def _short(value: float | None) -> float | None:
 def _within(runs: list[Run], first: int, last: int) -> list[Run]:
     cut = ((max(start, first), min(start + length, last + 1)) for start, length in runs)
     return [(start, end - start) for start, end in cut if start < end]
-
-
-class FileRow(Struct, kw_only=True):
-    """A line of the file: a class or track on a frame, fractions 0..1; class 0 = the frame as a whole.
-
-    `frame`: as pages count, from 1. `stale`: the labels changed since. The last three are of the frame.
-    """
-
-    asset: str
-    frame: int
-    frame_id: str
-    class_id: int
-    class_name: str
-    track_id: str
-    track: str
-    area: int
-    change: float | None
-    iou: float | None
-    dice: float | None
-    instability: float | None
-    warped_iou: float | None
-    warped_dice: float | None
-    warped_instability: float | None
-    boundary_f: float | None
-    stale: bool
-    cut: bool
-    contested: int
-    unlabelled: int
-
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""Text that a spreadsheet would run as a formula if it began like this."""
-
-
-def file(
-    ctx: Context, project_id: str, asset_id: str | None, format: Literal["csv", "json"]
-) -> tuple[str, Iterator[bytes]]:
-    """(file name, its content in pieces): a row for each measured frame × class × track, in order.
-
-    JSON: {limit, rows: [`FileRow`]}. CSV: RFC 4180 with a header. Raises NotFound.
-    """
-    name = ctx.store.read(lambda cur: exports.selection(cur, project_id, asset_id)[0].name)
-    rows = _rows(ctx, project_id, asset_id)
-    plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:80] or "project"
-    return f"{plain}-stability.{format}", _csv(rows) if format == "csv" else _json(rows)
-
-
-def _rows(ctx: Context, project_id: str, asset_id: str | None) -> Iterator[list[FileRow]]:
-    def facts(cur: db.Cursor) -> tuple[list[Asset], str, dict[int, str], dict[str, str]]:
-        project, assets = exports.selection(cur, project_id, asset_id)
-        template = db.class_templates.get(cur, project.class_template_id)
-        names = {0: _("all"), **{c.id: c.name for c in template.classes}}
-        tracks = {track.id: track.name for track in db.tracks.of_project(cur, project_id)}
-        return assets, ranks_of(template), names, tracks
-
-    assets, ranks, classes, tracks = ctx.store.read(facts)
-    for asset in assets:
-        stale = ctx.store.read(lambda cur, id=asset.id: db.measures.stale_runs(cur, id, ranks))
-        is_stale = _asker(stale)
-        for start in range(0, asset.frame_count, BATCH):
-
-            def page(
-                cur: db.Cursor, id: str = asset.id, start: int = start
-            ) -> tuple[list[Measured], list[Measure]]:
-                stop = start + BATCH
-                return (
-                    db.measures.measured_of_frames(cur, id, start, stop),
-                    db.measures.of_frames(cur, id, start, stop),
-                )
-
-            measured, found = ctx.store.read(page)
-            of_frame = {one.frame_index: one for one in measured}
-            yield [
-                _file_row(asset, of_frame[row.frame_index], row, classes, tracks, is_stale)
-                for row in found
-                if row.frame_index in of_frame
-            ]
-
-
-def _file_row(
-    asset: Asset,
-    frame: Measured,
-    row: Measure,
-    classes: dict[int, str],
-    tracks: dict[str, str],
-    is_stale: Callable[[int], bool],
-) -> FileRow:
-    return FileRow(
-        asset=asset.name,
-        frame=row.frame_index + 1,
-        frame_id=f"{asset.id}-{row.frame_index:06d}",
-        class_id=row.class_id,
-        class_name=classes.get(row.class_id, ""),
-        track_id=row.track_id,
-        track=tracks.get(row.track_id, ""),
-        area=row.area,
-        change=row.change,
-        iou=row.iou,
-        dice=row.dice,
-        instability=None if row.iou is None else round(1 - row.iou, 6),
-        warped_iou=row.warped_iou,
-        warped_dice=row.warped_dice,
-        warped_instability=None if row.warped_iou is None else round(1 - row.warped_iou, 6),
-        boundary_f=row.boundary_f,
-        stale=is_stale(row.frame_index),
-        cut=frame.cut,
-        contested=frame.contested,
-        unlabelled=frame.unlabelled,
-    )
-
-
-def _asker(runs: list[Run]) -> Callable[[int], bool]:
-    """A question whether a frame lies in one of the runs; to be asked of ascending frames."""
-    at = 0
-
-    def ask(index: int) -> bool:
-        nonlocal at
-        while at < len(runs) and sum(runs[at]) <= index:
-            at += 1
-        return at < len(runs) and runs[at][0] <= index
-
-    return ask
-
-
-def _csv(pages: Iterator[list[FileRow]]) -> Iterator[bytes]:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(FileRow.__struct_fields__)
-    for rows in pages:
-        for row in rows:
-            writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
-        yield text.getvalue().encode()
-        text.seek(0)
-        text.truncate()
-    if text.tell():
-        yield text.getvalue().encode()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
-
-
-def _json(pages: Iterator[list[FileRow]]) -> Iterator[bytes]:
-    yield b'{"limit":' + msgspec.json.encode(FLICKER_LIMIT) + b',"rows":['
-    first = True
-    for rows in pages:
-        if rows:
-            body = msgspec.json.encode(rows)[1:-1]
-            yield body if first else b"," + body
-            first = False
-    yield b"]}\n"

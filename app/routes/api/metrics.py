@@ -11,7 +11,7 @@ from litestar.response import Stream
 
 from app.models import Job
 from app.routes.api.common import known_id
-from app.services import measuring, metrics
+from app.services import measuring, metrics, metrics_file
 from app.services.context import Context
 from app.services.measuring import NewMeasuring
 from app.services.metrics import CurveView, Figures
@@ -62,7 +62,7 @@ def download(
     asset_id: FromQuery[str | None] = None,
 ) -> Stream:
     """A row for each measured frame × class × track; class 0 is the frame as a whole."""
-    name, content = metrics.file(ctx, known_id(project_id), asset_id and known_id(asset_id), format)
+    name, content = metrics_file.stability(ctx, known_id(project_id), asset_id and known_id(asset_id), format)
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
     return Stream(content, media_type=MEDIA[format], headers=headers)
 
