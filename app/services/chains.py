@@ -15,7 +15,7 @@ import msgspec
 from app import store as db
 from app.errors import PointillistError
 from app.models import Job, JobKind
-from app.services import jobs, stages
+from app.services import jobs, measuring, stages
 from app.services.context import Context
 from tasks import channel
 
@@ -78,7 +78,12 @@ def retry(ctx: Context, job_id: str) -> Job:
     return jobs.get(ctx, job_id)
 
 
-_BEGIN: dict[JobKind, Callable[[Context, Job, str], None]] = {}
+def _measure(ctx: Context, job: Job, id: str) -> None:
+    wanted = measuring.NewMeasuring(asset_id=msgspec.json.decode(job.args)["asset_id"], id=id)
+    measuring.submit(ctx, job.project_id, wanted, parent_id=job.id)
+
+
+_BEGIN: dict[JobKind, Callable[[Context, Job, str], None]] = {"measure": _measure}
 
 
 def _end(ctx: Context, job: Job, kind: JobKind, state: str, reason: str) -> None:
