@@ -1,5 +1,5 @@
-"""The command line: `pointillist serve | import | label | auto-label | track | metrics | review | jobs | export | diff |
-check | backup | restore | bench | engines | doctor`.
+"""The command line: `pointillist serve | import | label | auto-label | track | metrics | review | jobs | export |
+diff | check | backup | restore | bench | engines | doctor`.
 
 Every command that touches data is a client of the HTTP API: of the server given with --server, of the one
 that runs on the data folder, or of one started for the time of the command. Errors are one sentence on
@@ -25,6 +25,7 @@ from app import (
     cli_export,
     cli_jobs,
     cli_labels,
+    cli_metrics,
     cli_queue,
     cli_review,
     cli_track,
@@ -207,6 +208,7 @@ cli_review.register(main, shared)
 cli_backup.register(main, shared)
 cli_labels.register(main, shared)
 cli_track.register(main, shared)
+cli_metrics.register(main, shared)
 cli_queue.register(main, shared)
 cli_auto_label.register(main, shared)
 cli_engines.register(main, shared)
