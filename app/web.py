@@ -41,6 +41,7 @@ from app.routes.api import (
     review,
     system,
     tracks,
+    truth,
 )
 from app.routes.security import Gate
 from app.routes.ws import workspace
@@ -115,6 +116,7 @@ def create_app(ctx: Context) -> Litestar:
             metrics.router,
             review.router,
             auto_label.router,
+            truth.router,
         ],
         request_max_body_size=JSON_BODY_LIMIT,
     )

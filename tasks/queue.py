@@ -41,8 +41,10 @@ KINDS: dict[str, str] = {
     "export": "tasks.export:run",
     "import_bundle": "tasks.import_bundle:run",
     "import_labels": "tasks.import_labels:run",
+    "keep_truth": "tasks.keep_truth:run",
     "measure": "tasks.measure:run",
     "probe": "tasks.probing:run",
+    "score": "tasks.score:run",
     "sound": "tasks.sound:run",
     "what_if": "tasks.what_if:run",
 }

@@ -30,6 +30,8 @@ from app.services import (
     measuring,
     stages,
     track_results,
+    truth_scores,
+    truths,
 )
 from app.services.context import Context
 from tasks import channel
@@ -56,6 +58,7 @@ ON_PARTIAL: dict[str, Partial] = {
     "measure": measuring.on_records,
     "track": track_results.on_records,
     "find": track_results.on_records,
+    "score": truth_scores.on_records,
 }
 ON_RESULT: dict[str, Finish] = {
     "extract": assets.on_extracted,
@@ -63,6 +66,7 @@ ON_RESULT: dict[str, Finish] = {
     "import_labels": import_results.on_imported,
     "track": track_results.on_tracked,
     "find": track_results.on_tracked,
+    "keep_truth": truths.on_kept,
 }
 ON_STOPPED: dict[str, Callable[[db.Cursor, Job], None]] = {
     "extract": assets.on_stopped,
@@ -80,6 +84,7 @@ TELL: dict[str, Callable[[Context, Job, list[dict[str, Any]]], None]] = {
     "import_labels": import_results.tell,
     "track": track_results.tell,
     "find": track_results.tell,
+    "keep_truth": truths.tell,
 }
 """What pages must hear of after COMMIT, beside the job itself."""
 

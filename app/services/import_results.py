@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from app import store as db
 from app.errors import Conflict
 from app.models import Change, ClassDef, ClassTemplate, Job, MappingRule, Region, Track, as_raw, new_id
-from app.services import class_templates, history, rules
+from app.services import class_templates, history, rules, truths
 from app.services.bulk_edits import Recorder
 from app.services.context import Context
 from tasks.import_report import ImportReport
@@ -32,8 +32,16 @@ def on_stopped(cur: db.Cursor, job: Job) -> None:
 
 
 def on_imported(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
-    """Write the regions of all frames, the new classes and rules; one edit undoes the regions."""
+    """Write the regions of all frames, the new classes and rules; one edit undoes the regions.
+
+    Of an import as hidden ground truth the maps take their place instead.
+    """
     args = msgspec.json.decode(job.args)
+    if args.get("keep") == "truth" and not args["dry_run"]:
+        _settle_template(cur, job, args, value)
+        records = Path(value["records"])
+        truths.take_over(cur, Path(args["data_dir"]), records, source=args["name"], actor=args["actor"])
+        return
     if args["dry_run"] or db.edits.by_id(cur, job.id) is not None:
         return
     template = _settle_template(cur, job, args, value)
@@ -81,9 +89,10 @@ def tell(ctx: Context, job: Job, records: list[dict[str, Any]]) -> None:
     args = msgspec.json.decode(job.args)
     if job.state != "done" or args["dry_run"]:
         return
-    ctx.events.publish(
-        "regions", {"frame_id": None, "actor": args["actor"], "key": "", "job": job.id}, job.project_id
-    )
+    if args.get("keep") != "truth":
+        ctx.events.publish(
+            "regions", {"frame_id": None, "actor": args["actor"], "key": "", "job": job.id}, job.project_id
+        )
     ctx.events.publish("template", {"id": args["class_template"]["id"], "revision": None})
 
 

@@ -36,6 +36,7 @@ from tasks.import_report import (
     CertificateRow,
     ImportOptions,
     ImportReport,
+    Keep,
     TargetFrame,
 )
 
@@ -65,6 +66,9 @@ class NewClass(Struct, kw_only=True, forbid_unknown_fields=True):
 class NewImport(ImportOptions, kw_only=True, forbid_unknown_fields=True):
     """An import of ground truth; see `ImportOptions` for how masks become regions.
 
+    `keep`: "truth" leaves them as they are and hides them, for scoring only; of the options, matching, sizes,
+    `unlabelled` and `existing` (replace or skip) still count.
+
     The source is an upload, a path on the server, or that of an earlier import (`from_job`, usually its dry
     run). `mapping`: class key → class id, 0 = ignore; `new_classes`: class key → a class to add. Classes in
     neither are taken by the rules, names and colours of the template; one that is still unknown refuses the
@@ -83,6 +87,7 @@ class NewImport(ImportOptions, kw_only=True, forbid_unknown_fields=True):
     )
     new_classes: Annotated[dict[ClassKey, NewClass], Meta(max_length=500)] = field(default_factory=dict)
     remember: bool = True
+    keep: Keep = "regions"
 
 
 class LabelMaps(Struct, kw_only=True):
@@ -185,8 +190,10 @@ def submit(
         ctx,
         "import_labels",
         project_id,
-        ours.title if ours else f"{'Look at' if wanted.dry_run else 'Import'} ground truth: {name}",
+        ours.title if ours else f"{_verb(wanted)} ground truth: {name}",
         {
+            "data_dir": str(ctx.paths.data),
+            "keep": wanted.keep,
             "job_id": job_id,
             "project_id": project_id,
             "source": str(source),
@@ -206,6 +213,12 @@ def submit(
         id=job_id,
         parent_id=parent_id,
     )
+
+
+def _verb(wanted: NewImport) -> str:
+    if wanted.dry_run:
+        return "Look at"
+    return "Keep hidden" if wanted.keep == "truth" else "Import"
 
 
 def _target(cur: db.Cursor, project_id: str, asset_id: str | None) -> tuple[ClassTemplate, list[Asset], int]:
@@ -285,8 +298,11 @@ def _write_frames(ctx: Context, chosen: Sequence[Asset], target: Path) -> None:
         with part.open("wb") as file:
             for asset in chosen:
                 counts = db.frames.with_regions(cur, asset.id)
+                truths = {truth.frame_index for truth in db.truths.of_asset(cur, asset.id)}
                 for frame in _frames(cur, asset.id):
-                    file.write(encode(_target_frame(ctx, asset, frame, counts.get(frame.index, 0))) + b"\n")
+                    found = _target_frame(ctx, asset, frame, counts.get(frame.index, 0))
+                    found.truth = frame.index in truths
+                    file.write(encode(found) + b"\n")
 
     ctx.store.read(read)
     part.replace(target)
