@@ -74,6 +74,7 @@ class CurveView(Struct, kw_only=True):
     """Instability along the frames `start` … `stop` (indices, both included), the worst of every `step` frames.
 
     `warped`, `raw`: 0..1, None where nothing was measured or compared; `area` in px, where it changes most.
+    `at`: the frame that flickers most; `worst`: of the frames as a whole, the class that does there.
     `stale`: runs of frames whose labels changed since; `cuts`: frames that begin another shot.
     """
 
@@ -86,6 +87,8 @@ class CurveView(Struct, kw_only=True):
     area: list[int | None]
     stale: list[Run]
     cuts: list[int] = field(default_factory=list)
+    at: list[int | None] = field(default_factory=list)
+    worst: list[int | None] = field(default_factory=list)
 
 
 def figures(ctx: Context, project_id: str, asset_id: str | None = None) -> Figures:
@@ -196,6 +199,8 @@ def curve(
         first, last = frame_range(asset, start, stop)
         step = -(-(last + 1 - first) // most)
         found = db.measures.curve(cur, asset_id, class_id, track_id, first, last + 1, step)
+        named = [] if class_id else [frame for frame in found.at if frame is not None]
+        worst = db.measures.worst_classes(cur, asset_id, named)
         return CurveView(
             start=first,
             stop=last,
@@ -206,6 +211,8 @@ def curve(
             area=found.area,
             stale=_within(db.measures.stale_runs(cur, asset_id, _ranks(cur, asset)), first, last),
             cuts=db.measures.cuts(cur, asset_id, first, last + 1, most),
+            at=found.at,
+            worst=[None if frame is None else worst.get(frame) for frame in found.at],
         )
 
     return ctx.lasting.ask(("curve", asset_id, class_id, track_id, start, stop, most), query)

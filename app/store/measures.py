@@ -98,10 +98,17 @@ group by asset, class_id, track_id order by asset, class_id, track_id
 """
 CURVE = """
 select (frame_index - $start) // $step, max(1 - warped_iou), max(1 - iou),
-    coalesce(arg_max(area, abs(change)), max(area))
+    coalesce(arg_max(area, abs(change)), max(area)), arg_min(frame_index, warped_iou)
 from measure
 where asset_id = $asset_id and class_id = $class_id and track_id = $track_id
     and frame_index >= $start and frame_index < $stop
+group by 1
+"""
+WORST_CLASSES = """
+select frame_index, arg_min(class_id, warped_iou)
+from measure
+where asset_id = $asset_id and class_id > 0 and track_id = '' and warped_iou is not null
+    and list_contains($frames::integer[], frame_index)
 group by 1
 """
 
@@ -137,6 +144,7 @@ class Curve(Struct, kw_only=True):
     warped: list[float | None] = field(default_factory=list)
     raw: list[float | None] = field(default_factory=list)
     area: list[int | None] = field(default_factory=list)
+    at: list[int | None] = field(default_factory=list)
 
 
 def store(cur: Cursor, asset_id: str, frames: Sequence[Measured], rows: Sequence[Measure]) -> None:
@@ -217,16 +225,21 @@ def curve(
     cur: Cursor, asset_id: str, class_id: int, track_id: str, start: int, stop: int, step: int
 ) -> Curve:
     """Of the frames from index `start` up to `stop`, not included: raw and warped instability, 0..1, the highest
-    of every `step` frames, and the area in px where it changes most.
+    of every `step` frames, the area in px where it changes most, and the frame that flickers most.
     """
     size = -(-(stop - start) // step)
-    found = Curve(step=step, warped=[None] * size, raw=[None] * size, area=[None] * size)
+    found = Curve(step=step, warped=[None] * size, raw=[None] * size, area=[None] * size, at=[None] * size)
     rows = cur.all(
         CURVE, asset_id=asset_id, class_id=class_id, track_id=track_id, start=start, stop=stop, step=step
     )
-    for at, warped, raw, area in rows:
-        found.warped[at], found.raw[at], found.area[at] = warped, raw, area
+    for place, warped, raw, area, at in rows:
+        found.warped[place], found.raw[place], found.area[place], found.at[place] = warped, raw, area, at
     return found
+
+
+def worst_classes(cur: Cursor, asset_id: str, frames: Sequence[int]) -> dict[int, int]:
+    """Of frames, by their indices: the class that flickers most there. Where none can be compared, none is told."""
+    return dict(cur.all(WORST_CLASSES, asset_id=asset_id, frames=list(frames)))
 
 
 def cuts(cur: Cursor, asset_id: str, start: int, stop: int, most: int) -> list[int]:

@@ -81,6 +81,9 @@ def test_a_lost_frame_shows_in_the_figures_the_curve_and_the_file_until_it_is_me
     assert curve["area"] == [1600, 1600, 1600, 0, 1600, 1600]
     coarse = server.api("GET", f"/assets/{asset}/metrics/curve", params={"class_id": CAR, "most": 3})
     assert (coarse["step"], coarse["raw"], coarse["area"]) == (2, [0, 1, 1], [1600, 0, 1600])
+    assert coarse["at"][1] == LOST
+    whole = server.api("GET", f"/assets/{asset}/metrics/curve")
+    assert (whole["at"], whole["worst"][LOST]) == ([None, 1, 2, 3, 4, 5], CAR)
     piece = server.api("GET", f"/assets/{asset}/metrics/curve", params={"start": 2, "stop": 4})
     assert len(piece["warped"]) == 3
 
