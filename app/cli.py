@@ -1,5 +1,5 @@
-"""The command line: `pointillist serve | import | label | auto-label | track | metrics | review | jobs | export |
-diff | check | backup | restore | bench | engines | doctor`.
+"""The command line: `pointillist serve | import | label | auto-label | track | metrics | truth | review | jobs |
+export | diff | check | backup | restore | bench | engines | doctor`.
 
 Every command that touches data is a client of the HTTP API: of the server given with --server, of the one
 that runs on the data folder, or of one started for the time of the command. Errors are one sentence on
@@ -29,6 +29,7 @@ from app import (
     cli_queue,
     cli_review,
     cli_track,
+    cli_truth,
 )
 
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ cli_labels.register(main, shared)
 cli_track.register(main, shared)
 cli_metrics.register(main, shared)
 cli_queue.register(main, shared)
+cli_truth.register(main, shared)
 cli_auto_label.register(main, shared)
 cli_engines.register(main, shared)
 cli_jobs.register(main, shared)

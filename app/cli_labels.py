@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LOCAL = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 OPTIONS = (
     "format", "match", "offset", "regions", "iou_target", "budget", "min_area", "unlabelled", "wrong_size",
-    "existing", "remember",
+    "existing", "remember", "keep",
 )  # fmt: skip
 WORST = 10
 
@@ -52,6 +52,11 @@ def register(main: click.Group, shared: Callable[..., Any]) -> None:
     @click.option("--wrong-size", type=click.Choice(["skip", "scale"]))
     @click.option("--existing", type=click.Choice(["keep", "replace", "skip"]))
     @click.option("--remember/--no-remember", default=None, help="Keep the mapping as rules of the template.")
+    @click.option(
+        "--keep",
+        type=click.Choice(["regions", "truth"]),
+        help="truth: as hidden ground truth, for scoring only.  [default: regions]",
+    )
     @click.option("--dry-run", is_flag=True, help="Only say what the source holds.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
     @click.pass_obj
@@ -189,7 +194,10 @@ def show(report: dict[str, Any]) -> None:
         click.echo(f"  {sentence}", err=True)
     if counts["problems"] > WORST:
         click.echo(f"  … {counts['problems']} problems in all", err=True)
-    if not report["dry_run"]:
+    if report["kept"] is not None:
+        kept = report["kept"]
+        click.echo(f"{kept['frames']} frames are hidden ground truth now, {kept['pixels']} px of a class.")
+    elif not report["dry_run"]:
         found = report["certificates"]
         click.echo(
             f"{report['regions']} regions, {report['points']} points, {report['outlines']} outlines; "
