@@ -97,7 +97,7 @@ def keep(
     runs = ", ".join(_run(*run) for run in result["runs"])
     number = result["frames"]
     line = ngettext(
-        "Kept the labels of {n} frame ({runs}).", "Kept the labels of {n} frames ({runs}).", count
+        "Kept the labels of {n} frame ({runs}).", "Kept the labels of {n} frames ({runs}).", number
     )
     click.echo(line.format(n=number, runs=runs))
     for note in result["notes"]:
