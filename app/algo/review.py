@@ -121,13 +121,12 @@ def areas(layer: Ints, place: Ints, area: Floats) -> Findings:
         layer, place: rows sorted by (layer, place), each pair once.
         area: px, NaN where it is not known.
 
-    The frames around are two on each side; their median with the frame itself grows and shrinks as a mask does
-    that comes nearer or leaves. Frames without the layer, fewer than `GAP` between two with it, count as 0 px.
+    The median of a frame and those around it grows and shrinks as a mask does that comes nearer or leaves. Frames without the layer, fewer than `GAP` between two with it, count as 0 px.
     """
     if not len(layer):
         return together([])
     layer, place, area = _filled(layer, place, area)
-    median = _median_around(layer, place, area)
+    median = _around(layer, place, area)
     with np.errstate(divide="ignore", invalid="ignore"):
         change = np.where(median >= MIN_PX, area / median - 1.0, 0.0)
     change = np.nan_to_num(change)
@@ -135,12 +134,14 @@ def areas(layer: Ints, place: Ints, area: Floats) -> Findings:
     size = np.abs(np.log2(np.maximum(1.0 + change, 1 / 16)))
     usual, spread = _usual(layer, size)
     scale = 0.06 + 2.0 * (usual + spread) + 1.0 / np.sqrt(np.maximum(median, 1.0))
-    return _findings("area", layer, place, change, _saturated(np.maximum(size - 3 * usual, 0.0) / scale, 3.0))
+    return _findings(
+        "area", layer, place, change, _saturated(np.maximum(size - 3 * usual - 0.02, 0.0) / scale, 3.0)
+    )
 
 
 def agreement(layer: Ints, place: Ints, value: Floats) -> Findings:
     """Walks forward and backward that disagree; `value`: IoU of both, 0..1."""
-    return _findings("agreement", layer, place, value, _saturated(1.0 - value, 0.22))
+    return _findings("agreement", layer, place, value, _saturated(np.maximum(0.98 - value, 0.0), 0.17))
 
 
 def score(layer: Ints, place: Ints, value: Floats) -> Findings:
@@ -235,13 +236,13 @@ def queue(
     weight = np.ones(len(places))
     if halved is not None and len(halved):
         weight[np.isin(places, halved)] = 0.5
-    left = np.log1p(-np.minimum(ranked.chance, 0.99))
+    chance = np.minimum(ranked.chance, 0.99)
     taken = np.zeros(len(places), bool)
     if opened is not None and len(opened):
         taken = np.isin(places, opened)
-        left = left_after_looks(ranked, left, taken[frame])
-    total = np.bincount(frame, left, minlength=len(places)).astype(np.float64)
-    greedy = _Greedy(ranked, places, frame, left, total, weight, taken)
+        chance = chance * _remains(ranked, taken[frame])
+    total = np.bincount(frame, np.log1p(-chance), minlength=len(places)).astype(np.float64)
+    greedy = _Greedy(ranked, places, frame, chance, total, weight, taken)
     first, gains = greedy.run(most)
     rest = np.flatnonzero(~greedy.taken)
     gain = -np.expm1(total[rest]) * weight[rest]
@@ -252,21 +253,18 @@ def queue(
     return Queue(places[chosen[kept]], gain[kept])
 
 
-def left_after_looks(ranked: Findings, left: Floats, seen: Bools) -> Floats:
-    """What remains of log(1 − chance), (N,), after looks at the rows `seen`; rows sorted by (layer, fault, place)."""
+def _remains(ranked: Findings, seen: Bools) -> Floats:
+    """The share of the chance of each row that is left after looks at the rows `seen`; rows as `queue` sorts them."""
     fault = FAULTS[ranked.kind]
-    remains = np.ones(len(left))
-    for step in range(1, REACH + 1):
-        if step >= len(left):
-            break
+    remains = np.ones(len(ranked))
+    for step in range(1, min(REACH, len(ranked) - 1) + 1):
         apart = ranked.place[step:] - ranked.place[:-step]
-        same = (
-            (ranked.layer[step:] == ranked.layer[:-step]) & (fault[step:] == fault[:-step]) & (apart <= REACH)
-        )
+        same = (ranked.layer[step:] == ranked.layer[:-step]) & (fault[step:] == fault[:-step])
+        near = same & (apart <= REACH)
         for here, other in ((slice(step, None), slice(None, -step)), (slice(None, -step), slice(step, None))):
-            hit = same & seen[other] & ~seen[here]
+            hit = near & seen[other] & ~seen[here]
             remains[here] = np.where(hit, np.minimum(remains[here], 1 - _shared(apart)), remains[here])
-    return left * remains
+    return remains
 
 
 def _shared(apart: Ints) -> Floats:
@@ -281,7 +279,7 @@ class _Greedy:
         ranked: Findings,
         places: Ints,
         frame: Ints,
-        left: Floats,
+        chance: Floats,
         total: Floats,
         weight: Floats,
         taken: Bools,
@@ -289,7 +287,7 @@ class _Greedy:
         self.taken = taken
         self._places, self._frame = places, frame
         self._layer, self._fault = ranked.layer, FAULTS[ranked.kind]
-        self._left, self._total, self._weight = left, total, weight
+        self._chance, self._total, self._weight = chance, total, weight
         by_frame = np.argsort(frame, kind="stable")
         self._rows = by_frame
         self._starts = np.searchsorted(frame[by_frame], np.arange(len(places) + 1))
@@ -332,13 +330,13 @@ class _Greedy:
         for row in self._rows[self._starts[frame] : self._starts[frame + 1]].tolist():
             for way in (-1, 1):
                 at = row + way
-                while 0 <= at < len(self._left) and self._same(row, at):
+                while 0 <= at < len(self._chance) and self._same(row, at):
                     other = int(self._frame[at])
                     if not self.taken[other]:
                         apart = abs(int(self._places[other] - self._places[frame]))
-                        less = self._left[at] * (1 - self._shares[apart])
-                        self._total[other] += less - self._left[at]
-                        self._left[at] = less
+                        less = self._chance[at] * (1 - self._shares[apart])
+                        self._total[other] += np.log1p(-less) - np.log1p(-self._chance[at])
+                        self._chance[at] = less
                         changed.add(other)
                     at += way
         return changed
@@ -404,16 +402,27 @@ def _filled(layer: Ints, place: Ints, area: Floats) -> tuple[Ints, Ints, Floats]
     return layer[order], place[order], area[order]
 
 
-def _median_around(layer: Ints, place: Ints, area: Floats) -> Floats:
-    """The median of each row's area and those up to two frames away on either side."""
+def _around(layer: Ints, place: Ints, area: Floats) -> Floats:
+    """What each row's area would be by those around: the median of up to two on either side, as many on both, and
+    itself; where there are none on one side, on the way that the other side shows. NaN where that is not known."""
     window = np.full((5, len(area)), np.nan)
     window[2] = area
     for step in (1, 2):
-        apart = place[step:] - place[:-step]
-        near = (layer[step:] == layer[:-step]) & (apart <= 2)
+        near = (layer[step:] == layer[:-step]) & (place[step:] - place[:-step] <= step + 1)
         window[2 - step, step:][near] = area[:-step][near]
         window[2 + step, :-step][near] = area[step:][near]
+    ends = [_onward(window[1], window[0], area), _onward(window[3], window[4], area)]
+    one_sided = np.isnan(window[1]) | np.isnan(window[3])
+    for step in (1, 2):
+        single = np.isnan(window[2 - step]) | np.isnan(window[2 + step]) | one_sided
+        window[2 - step, single] = window[2 + step, single] = np.nan
     window.sort(axis=0)  # what is not known goes last
-    known = np.maximum(5 - np.count_nonzero(np.isnan(window), axis=0), 1)
-    rows = np.arange(len(area))
-    return (window[(known - 1) // 2, rows] + window[known // 2, rows]) / 2
+    middle = (4 - np.count_nonzero(np.isnan(window), axis=0)) // 2
+    median = window[np.maximum(middle, 0), np.arange(len(area))]
+    return np.where(one_sided, np.where(np.isnan(ends[0]), ends[1], ends[0]), median)
+
+
+def _onward(near: Floats, far: Floats, here: Floats) -> Floats:
+    """`here`, or the end next to it of the range from the nearer neighbour to where a line through both leads."""
+    straight = 2 * near - far
+    return np.clip(here, np.minimum(near, straight), np.maximum(near, straight))
