@@ -47,7 +47,7 @@ def on_imported(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
     template = _settle_template(cur, job, args, value)
     known = {c.id for c in template.classes}
     replace_existing = args["options"]["existing"] == "replace"
-    author = args.get("author", args["actor"])
+    author, confirmed = args.get("author", args["actor"]), args.get("confirmed", True)
     recorder = Recorder(cur, job.id)
     tracks: dict[str, Track] = {}
     now = time.time()
@@ -60,6 +60,7 @@ def on_imported(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
                 if region.class_id not in known:
                     raise Conflict("A class of this import was deleted meanwhile. Import again.")
                 region.author, region.created_at, region.updated_at = author, now, now
+                region.anchor = confirmed
             for entry in entries:
                 for track in msgspec.convert(entry["tracks"], list[Track]):
                     tracks.setdefault(track.id, replace(track, created_at=now))

@@ -206,6 +206,7 @@ def submit(
             "options": msgspec.to_builtins(options),
             "actor": actor,
             "author": ours.author if ours else actor,
+            "confirmed": ours is None,
             "asset_id": wanted.asset_id,
             "remember": wanted.remember and not wanted.dry_run,
             "new_classes": [msgspec.to_builtins(c) for c in made],

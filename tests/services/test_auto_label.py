@@ -85,7 +85,7 @@ def test_classes_of_the_engine_become_certified_regions_in_one_step(project: Pro
     assert (result["frames"], result["classes"], result["engine"]) == (3, {"left": 3, "right": 3}, "fake")
     assert project.counts() == [0, 2, 1, 1, 0, 0]
     (region,) = project.regions(2)
-    assert (region["class_id"], region["author"]) == (2, "fake")
+    assert (region["class_id"], region["author"], region["anchor"]) == (2, "fake", False)
     assert region["area"] == pytest.approx(WIDTH * HEIGHT / 2, rel=0.05)
     assert region["certificate"]["iou"] >= region["certificate"]["target"] == 0.95
     # What the engine saw is there to look at, beside each region.
