@@ -34,6 +34,7 @@ import { bindActionButtons, mountBar, mountToolbar } from './ui/toolbar.js';
 import { mountWhatIf } from './ui/what_if.js';
 import { resized } from './view.js';
 import { createWhatIf } from './what_if.js';
+import { mountReview } from '../workspace/review_flow.js';
 import { mountTimeline } from '../workspace/timeline.js';
 
 const HIT_PX = 12;
@@ -312,6 +313,7 @@ export function mount(host, data) {
   mountInspector(byId('what-if') ?? byId('classes'), { app, store, t });
   document.body.addEventListener('pt-job', whatIf.follow);
   if (byId('timeline')) timeline = mountTimeline({ root: byId('timeline'), app, store, transport, data, t, say });
+  Object.assign(app, mountReview({ ...context, app, data }));
   bindActionButtons(document, { app, store, t });
   document.addEventListener('pt:do', (e) => app.request(e.detail ?? {}));
   addEventListener('beforeunload', (e) => {

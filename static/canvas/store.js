@@ -34,7 +34,7 @@ export function initialState(data, remembered = {}) {
     selected: null, point: null, draft: null,
     prompt: null, proposal: null, preview: null, busy: false,
     pointer: null, gesture: null,
-    inspect: null, inspection: null, whatIf: null,
+    inspect: null, inspection: null, whatIf: null, review: null,
     engine: data.project?.engine ?? 'classic', projectEngine: data.project?.engine ?? 'classic', engines: data.engines ?? [],
     scoreLimit: 0.5, worker: { state: 'starting', reason: '' }, online: true,
     saved: 'saved', unsent: 0, canUndo: data.can_undo ?? true, canRedo: data.can_redo ?? false,

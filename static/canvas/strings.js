@@ -1,3 +1,4 @@
+import { REVIEW_STRINGS } from './strings_review.js';
 import { TIMELINE_STRINGS } from './strings_timeline.js';
 import { TRACK_STRINGS } from './strings_tracks.js';
 
@@ -6,6 +7,7 @@ import { TRACK_STRINGS } from './strings_tracks.js';
  * {name} are placeholders; a key ending in .one/.few/.many/.other is chosen by the plural rule of the language.
  */
 export const STRING_KEYS = {
+  ...REVIEW_STRINGS,
   ...TIMELINE_STRINGS,
   ...TRACK_STRINGS,
   'tool.pan': 'Pan and zoom',

@@ -9,7 +9,6 @@ export const TIMELINE_STRINGS = {
   'action.range_start': 'Start of the range at this frame',
   'action.range_stop': 'End of the range at this frame',
   'gesture.range': 'Select a range of frames on the ruler',
-  'time.next_todo': 'Next to do',
   'time.zoom_in': 'Zoom the timeline in',
   'time.zoom_out': 'Zoom the timeline out',
   'jump.none_unlabelled': 'No other frame is without regions.',

@@ -130,6 +130,12 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     cancelJob: (id) => post(`/jobs/${id}/cancel`),
     template: async (id) => (await ask(`${api}/class-templates/${id}`)).json(),
     saveClasses: (id, revision, classes) => post(`/class-templates/${id}`, { classes }, { method: 'PATCH', revision }),
+    curve: async (assetId, query) => (await ask(`${api}/assets/${assetId}/metrics/curve?${new URLSearchParams(query)}`)).json(),
+    measure: (wanted) => post(`/projects/${projectId}/measure`, wanted),
+    review: async (query) => (await ask(`${api}/projects/${projectId}/review?${new URLSearchParams(query)}`)).json(),
+    reviewOf: async (id) => (await ask(`${api}/frames/${id}/review`)).json(),
+    nextReview: async (id) => (await ask(`${api}/projects/${projectId}/review/next?frame_id=${id}`)).json(),
+    seen: (id) => ask(`${api}/frames/${id}/seen`, { method: 'POST' }),
     thumbUrl: (id) => `${api}/frames/${id}/thumb`,
 
     /** A change: queued, in order, with one operation id over all retries. `build` as in queue.push, without the id. */

@@ -3,11 +3,12 @@ import { actionById, isEnabled } from '../canvas/actions.js';
 import { el, icon } from '../canvas/dom.js';
 import { keyCaps } from '../canvas/keys.js';
 import { FACTS } from './lanes.js';
+import { spaced } from './ruler.js';
 
 const PLAY_BUTTONS = ['first-frame', 'previous-frame', 'play', 'next-frame', 'last-frame'];
 
 /** @param on {zoom(0…1), zoomBy(factor)} */
-export function createBar(bar, { app, store, t, on }) {
+export function createBar(bar, { app, store, t, project, on }) {
   const run = (id) => {
     const action = actionById(id);
     if (isEnabled(action, store.get())) action.run(app);
@@ -25,11 +26,11 @@ export function createBar(bar, { app, store, t, on }) {
     if (id === 'play') playButton = button;
     group.append(button);
   }
-  const todo = el('button', { type: 'button', class: 'btn ghost pt-todo', title: `${t('action.next_todo')} (N)`, onclick: () => run('next-todo') }, icon('flag'),
-    el('span', {}, t('time.next_todo')), el('kbd', { class: 'kbd' }, 'N'));
+  const next = el('button', { type: 'button', class: 'btn ghost pt-next', title: `${t('action.next_review')} (N)`, onclick: () => run('next-review') }, icon('flag'),
+    el('span', {}, t('review.next')), el('kbd', { class: 'kbd' }, 'N'));
   const many = el('span', {});
   const words = el('span', { class: 'hide-s' });
-  const review = el('button', { type: 'button', class: 'chip warn pt-review', hidden: true, onclick: () => run('next-flagged') },
+  const review = el('a', { class: 'chip warn pt-review', href: `/quality/${project}#review`, hidden: true },
     icon('warn', true), many, words);
   const clock = el('span', { class: 'mono m pt-clock hide-s' });
   const legend = el('span', { class: 'pt-legend f t1 hide-s', 'aria-hidden': 'true' },
@@ -39,7 +40,7 @@ export function createBar(bar, { app, store, t, on }) {
   const zoomButton = (label, glyph, factor) => el('button', {
     type: 'button', class: 'btn ghost icon sm', 'aria-label': t(label), title: t(label), onclick: () => on.zoomBy(factor),
   }, icon(glyph, true));
-  bar.append(group, todo, review, el('span', { class: 'grow' }), clock, legend, el('span', { class: 'sepv hide-s' }),
+  bar.append(group, next, review, el('span', { class: 'grow' }), clock, legend, el('span', { class: 'sepv hide-s' }),
     el('span', { class: 'row pt-tzoom' }, zoomButton('time.zoom_out', 'minus', 1 / 1.5), slider, zoomButton('time.zoom_in', 'plus', 1.5)));
   slider.addEventListener('input', () => on.zoom(slider.valueAsNumber / 100));
 
@@ -54,14 +55,15 @@ export function createBar(bar, { app, store, t, on }) {
       playButton.setAttribute('aria-label', t(playing ? 'action.pause' : 'action.play'));
     },
     setClock(text) { clock.textContent = text; },
+    /** How many frames of the project are in the review queue. */
     setReview(n) {
       review.hidden = !n;
       if (!n) return;
-      many.textContent = String(n);
+      many.textContent = spaced(n);
       words.textContent = t.n('time.to_review', n);
-      const label = `${n} ${t.n('time.to_review', n)}`;
+      const label = `${spaced(n)} ${t.n('time.to_review', n)}`;
       review.setAttribute('aria-label', label);
-      review.title = `${label}. ${t('action.next_flagged')} (G)`;
+      review.title = `${label}. ${t('review.open_queue')}`;
     },
   };
 }

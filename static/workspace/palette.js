@@ -55,7 +55,7 @@ export function createPalette(onChange) {
     return {
       floor, ground, tint: token('accent-tint'), accent: token('accent'), line: token('line-soft'), dots: token('n-7'),
       warn: token('warn'), err: token('err'), errTint: token('err-tint'), ok: token('ok'), text2: token('text-2'), text3: token('text-3'),
-      todo: token('mark-edge'), done: token('mark-a'), tick: token('mark-b'), mark: token('n-7'),
+      todo: token('mark-edge'), done: token('mark-a'), tick: token('mark-b'), mark: token('n-7'), limit: token('text-3'),
       flagged: stripes(token('warn'), token('warn-tint')),
       font: `400 11px ${token('font')}`,
       /** A class's colour as a bar, or, of the sum above its tracks, quieter. */

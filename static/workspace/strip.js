@@ -17,7 +17,8 @@ function row(name, label) {
   return { track, nodes: [el('div', { class: `pt-label pt-${name}-label` }, label), track] };
 }
 
-export function createStrip(host, { t, thumbUrl, name }) {
+/** @param below nodes of a row under the thumbs: its label, its track, and what lies over it */
+export function createStrip(host, { t, thumbUrl, name, below }) {
   const overview = row('overview', t('time.whole'));
   const ruler = row('ruler', '');
   const thumbs = row('thumbs', t('time.frames'));
@@ -29,7 +30,7 @@ export function createStrip(host, { t, thumbUrl, name }) {
   ruler.track.append(scale);
   const flag = el('span', {});
   const playhead = el('div', { class: 'pt-playhead', 'aria-hidden': 'true' }, flag);
-  const grid = el('div', { class: 'pt-grid' }, ...overview.nodes, ...ruler.nodes, ...thumbs.nodes, playhead);
+  const grid = el('div', { class: 'pt-grid' }, ...overview.nodes, ...ruler.nodes, ...thumbs.nodes, ...below, playhead);
   host.append(grid);
   thumbs.track.setAttribute('role', 'slider');
   thumbs.track.setAttribute('aria-label', t('time.strip', { name }));

@@ -3,6 +3,7 @@ import { el } from '../canvas/dom.js';
 import { frameId, frameIndex } from '../canvas/ids.js';
 import { createBar } from './bar.js';
 import { createFacts } from './facts.js';
+import { createFlicker } from './flicker_row.js';
 import { mountHover } from './hover.js';
 import { anchorsOf, eventsOf, gapsOf, nearestIn, nextInRuns, nextMark, todoOf } from './jumps.js';
 import { FACTS, anchorNear, factAt, opensItself, regionOfRow, rowOfRegion, rowsOf, unlisted } from './lanes.js';
@@ -11,7 +12,7 @@ import { createPalette } from './palette.js';
 import { playbackBar } from './playback_bar.js';
 import { between, createRange, lengthOfRange, marked } from './range.js';
 import { clockOf, spaced } from './ruler.js';
-import { MAX_CELL, cellOf, lengthOf, scrollTo, scrollWithin, timecode, valueAt, zoomOf } from './runs.js';
+import { MAX_CELL, cellOf, scrollTo, scrollWithin, timecode, valueAt, zoomOf } from './runs.js';
 import { listenDrag, listenStripKeys, listenWheel } from './scrub.js';
 import { createStrip } from './strip.js';
 
@@ -30,7 +31,9 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
   const heard = el('div', { class: 'sr', 'aria-live': 'polite' });
   root.append(heard);
 
-  const strip = createStrip(host, { t, thumbUrl: transport.thumbUrl, name: asset?.name ?? '' });
+  const flicker = createFlicker({ store, transport, data, t, say, on: { changed: () => schedule('flicker') } });
+  root.append(flicker.menu);
+  const strip = createStrip(host, { t, thumbUrl: transport.thumbUrl, name: asset?.name ?? '', below: flicker.nodes });
   strip.setIds((index) => frameId(asset.id, index));
   const lanes = createLaneView(strip.grid, { t, on: {
     scrolled: () => schedule('lanes'),
@@ -42,7 +45,7 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
   const range = createRange(strip.grid, { t, total: () => view.total, on: {
     range: setRange, frameAt: (x) => underStrip(x - left()), reveal: (index) => scrollInto(index),
   } });
-  const bar = createBar(barHost, { app, store, t, on: {
+  const bar = createBar(barHost, { app, store, t, project: data.project?.id, on: {
     zoom: (value) => setCell(cellOf(value, view.width, view.total), anchorX()),
     zoomBy: (factor) => zoomBy(factor, anchorX()),
   } });
@@ -72,7 +75,7 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
     return { index, tinted, proposal: proposal ? (tinted >= 0 ? tinted : rowOfRegion(lanes.rows, { class_id: classId, track_id: null })) : -1 };
   }
 
-  /** @param what 'all', 'lanes' (the list was scrolled) or 'playhead' */
+  /** @param what 'all', 'lanes' (the list was scrolled), 'flicker' (there are other answers) or 'playhead' */
   function schedule(what = 'all') {
     dirty.add(what);
     scheduled ||= requestAnimationFrame(render);
@@ -87,6 +90,8 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
     if (all || dirty.has('playhead')) {
       strip.render(view, { facts, flagged: flagged(), index, label: stateText(index), fps }, ink, { playheadOnly: !all });
     }
+    if (all || dirty.has('flicker')) flicker.render(view, index, ink);
+    else if (dirty.has('playhead')) flicker.tell(index);
     if (all) range.render(get().range, view, get().range ? rangeText(get().range) : '');
     if (all || dirty.has('lanes')) lanes.render(view, laneState(), ink, { scrolled: !all });
     dirty.clear();
@@ -131,7 +136,6 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
   }
   new ResizeObserver(measure).observe(host);
   function loaded() {
-    bar.setReview(lengthOf(flagged()));
     if (view.total !== facts.total) Object.assign(view, { total: facts.total, width: 0 });
     if (!view.width) zoom = null;
     measure();
@@ -215,6 +219,7 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
     if (changed.has('proposal') || changed.has('range')) schedule();
     if (changed.has('lanes') || changed.has('classes')) showRows();
     if (changed.has('playing')) bar.setPlaying(state.playing);
+    if (changed.has('review')) bar.setReview(state.review.toReview);
   });
   function showClock({ frame, index, fps }) {
     const known = frame && frameIndex(frame.id) === index ? frame.pts : fps ? index / fps : null;
@@ -244,6 +249,7 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
   };
   listenDrag(strip.thumbsTrack, stripIndex, { go, range: select });
   listenDrag(strip.rulerTrack, stripIndex, { go, range: select });
+  listenDrag(flicker.track, (x) => flicker.frameAt(stripIndex(x)), { go, range: select });
   listenDrag(strip.overviewTrack, wholeIndex, { go });
   listenDrag(lanes.box, stripIndex, { go, range: select, click: (e) => {
     const row = lanes.rows[lanes.rowAt(e.clientY)];
@@ -267,8 +273,16 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
       schedule();
     },
   });
-  listenStripKeys(strip.thumbsTrack, {
-    step: (n) => app.step(n), goto: go, last: () => view.total - 1, page: () => Math.max(1, Math.floor(view.width / view.cell)),
+  for (const track of [strip.thumbsTrack, flicker.track]) {
+    listenStripKeys(track, {
+      step: (n) => app.step(n), goto: go, last: () => view.total - 1, page: () => Math.max(1, Math.floor(view.width / view.cell)),
+    });
+  }
+  flicker.track.addEventListener('keydown', (e) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
+    if (!step || !(e.ctrlKey || e.metaKey) || e.altKey) return;
+    e.preventDefault();
+    jumpTo(flicker.over(get().index, step), 'flicker.none_over');
   });
   root.addEventListener('keydown', (e) => {
     if (e.key === 'Escape' && get().range) setRange(null);
@@ -281,16 +295,17 @@ export function mountTimeline({ root, app, store, transport, data, t, say }) {
 
   // ---- a card with the frame under the pointer
   mountHover({
-    root, areas: [strip.overviewTrack, strip.rulerTrack, strip.thumbsTrack, lanes.box],
+    root, areas: [strip.overviewTrack, strip.rulerTrack, strip.thumbsTrack, flicker.track, lanes.box],
     urlOf: (index) => transport.thumbUrl(frameId(asset.id, index)),
     look: (x, y, area) => {
       if (!view.total || x < left()) return null;
-      const index = area === strip.overviewTrack ? wholeIndex(x) : stripIndex(x);
+      const index = area === strip.overviewTrack ? wholeIndex(x) : area === flicker.track ? flicker.frameAt(stripIndex(x)) : stripIndex(x);
       const { fps } = get();
       const lines = [t('time.value', { n: spaced(index + 1), m: spaced(view.total) }),
         [fps ? clockOf(index / fps, 0.01) : '', t(`state.${facts.stateAt(index)}`)].filter(Boolean).join(' · ')];
       const row = area === lanes.box ? lanes.rows[lanes.rowAt(y)] : null;
-      if (row) lines.push(t('lane.here', { name: row.name, fact: t(FACTS[factAt(row, index)]) }));
+      if (area === flicker.track) lines.push(...flicker.sentences(index));
+      else if (row) lines.push(t('lane.here', { name: row.name, fact: t(FACTS[factAt(row, index)]) }));
       else if (valueAt(flagged(), index)) lines.push(t(FACTS.flagged));
       return { index, lines };
     },

@@ -134,6 +134,7 @@ def test_the_island_gets_the_sentences_it_knows() -> None:
         ("strings", "STRING_KEYS"),
         ("strings_tracks", "TRACK_STRINGS"),
         ("strings_timeline", "TIMELINE_STRINGS"),
+        ("strings_review", "REVIEW_STRINGS"),
     ):
         script = (STATIC / "canvas" / f"{name}.js").read_text("utf-8")
         body = script[script.index(f"const {table}") : script.index("};")]

@@ -17,7 +17,6 @@ def timeline_strings() -> dict[str, str]:
         "action.range_start": _("Start of the range at this frame"),
         "action.range_stop": _("End of the range at this frame"),
         "gesture.range": _("Select a range of frames on the ruler"),
-        "time.next_todo": _("Next to do"),
         "time.zoom_in": _("Zoom the timeline in"),
         "time.zoom_out": _("Zoom the timeline out"),
         "jump.none_unlabelled": _("No other frame is without regions."),
