@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from app import store as db
 from app.i18n import gettext as _
-from app.models import Asset, Measure, Measured, Run
+from app.models import Asset, Measure, Measured, Run, frame_id
 from app.services import exports
 from app.services.context import Context
 from app.smoothing import FLICKER_LIMIT
@@ -62,21 +62,26 @@ def stability(
     JSON: {limit, rows: [`FileRow`]}. CSV: RFC 4180 with a header. Raises NotFound.
     """
     name = ctx.store.read(lambda cur: exports.selection(cur, project_id, asset_id)[0].name)
-    rows = _rows(ctx, project_id, asset_id)
+    rows = _rows(ctx, project_id, asset_id, _harmless if format == "csv" else str)
     plain = "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:80] or "project"
     return f"{plain}-stability.{format}", _csv(rows) if format == "csv" else _json(rows)
 
 
-def _rows(ctx: Context, project_id: str, asset_id: str | None) -> Iterator[list[FileRow]]:
+def _rows(
+    ctx: Context, project_id: str, asset_id: str | None, text: Callable[[str], str]
+) -> Iterator[list[FileRow]]:
+    """A list a page. `text`: how names are written."""
+
     def facts(cur: db.Cursor) -> tuple[list[Asset], str, dict[int, str], dict[str, str]]:
         project, assets = exports.selection(cur, project_id, asset_id)
         template = db.class_templates.get(cur, project.class_template_id)
-        names = {0: _("all"), **{c.id: c.name for c in template.classes}}
-        tracks = {track.id: track.name for track in db.tracks.of_project(cur, project_id)}
+        names = {0: _("all"), **{c.id: text(c.name) for c in template.classes}}
+        tracks = {track.id: text(track.name) for track in db.tracks.of_project(cur, project_id)}
         return assets, ranks_of(template), names, tracks
 
     assets, ranks, classes, tracks = ctx.store.read(facts)
     for asset in assets:
+        name = text(asset.name)
         stale = ctx.store.read(lambda cur, id=asset.id: db.measures.stale_runs(cur, id, ranks))
         is_stale = _asker(stale)
         for start in range(0, asset.frame_count, BATCH):
@@ -93,14 +98,14 @@ def _rows(ctx: Context, project_id: str, asset_id: str | None) -> Iterator[list[
             measured, found = ctx.store.read(page)
             of_frame = {one.frame_index: one for one in measured}
             yield [
-                _file_row(asset, of_frame[row.frame_index], row, classes, tracks, is_stale)
+                _file_row(name, of_frame[row.frame_index], row, classes, tracks, is_stale)
                 for row in found
                 if row.frame_index in of_frame
             ]
 
 
 def _file_row(
-    asset: Asset,
+    asset: str,
     frame: Measured,
     row: Measure,
     classes: dict[int, str],
@@ -108,9 +113,9 @@ def _file_row(
     is_stale: Callable[[int], bool],
 ) -> FileRow:
     return FileRow(
-        asset=asset.name,
+        asset=asset,
         frame=row.frame_index + 1,
-        frame_id=f"{asset.id}-{row.frame_index:06d}",
+        frame_id=frame_id(row.asset_id, row.frame_index),
         class_id=row.class_id,
         class_name=classes.get(row.class_id, ""),
         track_id=row.track_id,
@@ -149,8 +154,7 @@ def _csv(pages: Iterator[list[FileRow]]) -> Iterator[bytes]:
     writer = csv.writer(text)
     writer.writerow(FileRow.__struct_fields__)
     for rows in pages:
-        for row in rows:
-            writer.writerow([_cell(value) for value in msgspec.structs.astuple(row)])
+        writer.writerows(map(msgspec.structs.astuple, rows))
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
@@ -158,12 +162,8 @@ def _csv(pages: Iterator[list[FileRow]]) -> Iterator[bytes]:
         yield text.getvalue().encode()
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
+def _harmless(text: str) -> str:
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def _json(pages: Iterator[list[FileRow]]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
+from urllib.parse import quote
 
 from litestar import Router, get, post
 from litestar.di import NamedDependency
@@ -63,7 +64,10 @@ def download(
 ) -> Stream:
     """A row for each measured frame × class × track; class 0 is the frame as a whole."""
     name, content = metrics_file.stability(ctx, known_id(project_id), asset_id and known_id(asset_id), format)
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    headers = {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}",
+        "cache-control": "no-store",
+    }
     return Stream(content, media_type=MEDIA[format], headers=headers)
 
 
