@@ -40,6 +40,8 @@ export const ACTIONS = [
   { id: 'retrack', keys: ['Shift+t'], icon: 'ancf', group: 'labels', label: 'action.retrack', enabled: (s) => tracked(s, (region) => s.retrack?.id === region.id || s.selected === region.id), run: (app) => app.retrack('between') },
   { id: 'confirm', keys: ['Shift+Enter'], icon: 'ancf', group: 'labels', label: 'action.confirm', enabled: (s) => Boolean(s.selected) || tracked(s, (region) => !region.anchor), run: (app) => app.confirmRegion() },
   { id: 'copy-previous', keys: ['Shift+c'], icon: 'dup', group: 'labels', label: 'action.copy_previous', enabled: (s) => s.index > 0 && Boolean(s.frameId), run: (app) => app.copyPrevious() },
+  { id: 'stabilise', keys: ['Shift+s'], icon: 'wave', group: 'labels', label: 'action.stabilise', run: (app) => app.openStabilise() },
+  { id: 'see-before', keys: [], soft: ['s'], group: 'view', label: 'action.see_before', enabled: (s) => Boolean(s.compared), run: (app) => app.seeBefore() },
   { id: 'delete', keys: ['Delete'], icon: 'trash', group: 'labels', label: 'action.delete', enabled: (s) => Boolean(s.selected),
     run: (app) => app.removeSelected() },
 

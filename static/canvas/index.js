@@ -1,6 +1,7 @@
 /** Mounts the island: state, tools, layers, transport, and the events between it and the panels around it. */
 import { createApp } from './app.js';
 import { el, useSprite } from './dom.js';
+import { sideOf } from './comparison.js';
 import { createEngineChoice } from './engine_choice.js';
 import { obstacle } from './engines.js';
 import { createFrames } from './frames.js';
@@ -12,12 +13,13 @@ import { listenKeys } from './keyboard.js';
 import { createLabels } from './labels.js';
 import { createLayers } from './layers.js';
 import { createMachine } from './machine.js';
+import { createComparedPicture } from './paint/comparison.js';
 import { paintHot } from './paint/hot.js';
 import { paintMarks } from './paint/marks.js';
 import { paintOnion } from './paint/onion.js';
-import { createPicture } from './paint/picture.js';
 import { createProposalPainter } from './paint/proposal.js';
 import { createPlayer } from './player.js';
+import { mountStabilising } from './stabilising.js';
 import { createStore, initialState } from './store.js';
 import { createStrings } from './strings.js';
 import { TOOLS } from './tools/index.js';
@@ -101,13 +103,15 @@ export function mount(host, data) {
   const inspector = createInspector({ ...context, pan: (dx, dy) => app.pan(dx, dy) });
 
   // ---- layers
-  const picture = createPicture(() => layers.invalidate('picture'));
+  const picture = createComparedPicture(() => layers.invalidate('picture'));
   const proposalPainter = createProposalPainter();
   let hover = null;
   let busySince = 0;
   const layers = createLayers(host, {
     picture: (c, size) => picture(c, size, get()),
     marks: (c, size) => {
+      // Points belong to the one side only, and would hide what differs.
+      if (sideOf(get())) return;
       paintOnion(c, get());
       paintMarks(c, size, get());
     },
@@ -206,8 +210,8 @@ export function mount(host, data) {
 
   // ---- what a change of the state repaints
   const REPAINT = {
-    picture: ['playing', 'image', 'map', 'view', 'classes', 'hidden', 'opacityOf', 'opacity', 'layers', 'width', 'height'],
-    marks: ['ghosts', 'regions', 'map', 'view', 'classes', 'hidden', 'layers', 'selected', 'point', 'draft', 'prompt', 'tool', 'image'],
+    picture: ['compared', 'playing', 'image', 'map', 'view', 'classes', 'hidden', 'opacityOf', 'opacity', 'layers', 'width', 'height'],
+    marks: ['compared', 'ghosts', 'regions', 'map', 'view', 'classes', 'hidden', 'layers', 'selected', 'point', 'draft', 'prompt', 'tool', 'image'],
     proposal: ['proposal', 'scoreLimit', 'prompt', 'preview', 'view', 'classId', 'classes', 'draft', 'whatIf'],
     hot: ['gesture', 'view', 'busy', 'inspect'],
   };
@@ -310,6 +314,7 @@ export function mount(host, data) {
   Object.assign(field, mountTextField(byId('canvas-bar'), notes, { app, store, t, projectId: data.project.id }));
   Object.assign(app, mountTracking(host, { ...context, ...ids, app, labels }));
   mountWhatIf(byId('classes'), { app, whatIf, store, t, ...ids });
+  Object.assign(app, mountStabilising(host, { ...context, ...ids, app, classes: byId('classes') }));
   mountInspector(byId('what-if') ?? byId('classes'), { app, store, t });
   document.body.addEventListener('pt-job', whatIf.follow);
   if (byId('timeline')) timeline = mountTimeline({ root: byId('timeline'), app, store, transport, data, t, say });

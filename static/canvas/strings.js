@@ -1,3 +1,4 @@
+import { STABILISE_STRINGS } from './strings_stabilise.js';
 import { REVIEW_STRINGS } from './strings_review.js';
 import { TIMELINE_STRINGS } from './strings_timeline.js';
 import { TRACK_STRINGS } from './strings_tracks.js';
@@ -10,6 +11,7 @@ export const STRING_KEYS = {
   ...REVIEW_STRINGS,
   ...TIMELINE_STRINGS,
   ...TRACK_STRINGS,
+  ...STABILISE_STRINGS,
   'tool.pan': 'Pan and zoom',
   'tool.select': 'Select',
   'tool.point-plus': 'Point +',

@@ -123,6 +123,14 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     whatIf: (id, wanted) => post(`/frames/${id}/what-if`, wanted),
     startWhatIf: (project, wanted) => post(`/projects/${project}/what-if`, { ...wanted, id: newId() }),
     scopes: async (id) => (await ask(`${api}/regions/${id}/scope`)).json(),
+    stabilisers: async () => (await ask(`${api}/stabilisers`)).json(),
+    stabilisedCurve: async (job) => (await ask(`${api}/jobs/${job}/stabilised/curve`)).json(),
+    stabilisedMap: async (job, index, signal) => parseRegionMap(await (await ask(`${api}/jobs/${job}/stabilised/${index}`, { signal })).arrayBuffer()),
+    /** Indices of frames that begin another shot; null where nobody looked. */
+    cuts: async (assetId) => {
+      const { cuts, stale } = await (await ask(`${api}/assets/${assetId}/metrics/curve`)).json();
+      return cuts.length || !stale.length ? cuts : null;
+    },
     job: async (id) => (await ask(`${api}/jobs/${id}`)).json(),
     engines: async () => (await ask(`${api}/engines`)).json(),
     project: async () => (await ask(`${api}/projects/${projectId}`)).json(),
