@@ -232,7 +232,7 @@ def _scores(template: ClassTemplate, known: list[AssetScores], names: dict[str, 
         boundary_f=truth_sums.mean([row.boundary_f for row in classes if row.boundary_f is not None]),
         classes=classes,
         confusion=_confusion(counts),
-        annotators=_annotators(template, [row for _one, row in rows]),
+        annotators=annotators(template, [row for _one, row in rows]),
         tracks=[
             TrackScore(**asdict(track), asset_id=one.asset.id, name=names.get(track.track_id or "", ""))
             for one in known
@@ -265,7 +265,8 @@ def _confusion(counts: Counts) -> Confusion:
     return Confusion(class_ids=ids, rows=[[counts.get((row, column), 0) for column in ids] for row in ids])
 
 
-def _annotators(template: ClassTemplate, rows: list[TruthScore]) -> list[AnnotatorScore]:
+def annotators(template: ClassTemplate, rows: list[TruthScore]) -> list[AnnotatorScore]:
+    """The scores of everybody who labelled one of the frames, by name."""
     counts: dict[str, Counts] = {}
     frames: dict[str, int] = {}
     for row in rows:
