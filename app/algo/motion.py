@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from weakref import ReferenceType, ref
 
 import cv2
 import numpy as np
@@ -51,6 +52,8 @@ class Picture:
         """(h, w) uint8 at the size of the flow."""
         frame.release()
         self.frame = frame
+        self.latest: tuple[ReferenceType[Picture], Motion] | None = None
+        """The frame it was compared with last, and the motion from there, so that it is computed once."""
 
 
 def picture(image: NDArray[np.uint8]) -> Picture:
@@ -110,17 +113,18 @@ class Motion:
     """What moved where between two frames. The flow is computed when it is first asked for, once."""
 
     def __init__(self, before: Picture, after: Picture) -> None:
-        self._pair: tuple[Picture, Picture] | None = (before, after)
+        # Not the pictures: those keep motions, and so a whole video would stay.
+        self._greys: tuple[Labels, Labels] | None = (before.grey, after.grey)
         self.cut: bool = before.shape != after.shape or is_cut(after.frame, before.frame)
         """Whether the two belong to different shots; then nothing is carried."""
 
     @cached_property
     def fields(self) -> tuple[Field, Field] | None:
         """(where the later frame's pixels lie in the earlier, where the earlier's lie in the later); None at a cut."""
-        if self.cut or self._pair is None:
+        if self.cut or self._greys is None:
             return None
-        before, after = (one.grey for one in self._pair)
-        self._pair = None
+        before, after = self._greys
+        self._greys = None
         if min(before.shape) < LEAST_PX:
             still = np.zeros((*before.shape, 2), np.float32)
             everywhere = np.ones(before.shape, bool)
@@ -129,8 +133,8 @@ class Motion:
         back = flow.calc(after, before, _empty)
         ahead = flow.calc(before, after, _empty)
         return (
-            Field(back, _returns(back, ahead) & _alike(after, before, back)),
-            Field(ahead, _returns(ahead, back) & _alike(before, after, ahead)),
+            Field(back, _returns(back, ahead) & (difference(after, before, back) < UNLIKE)),
+            Field(ahead, _returns(ahead, back) & (difference(before, after, ahead) < UNLIKE)),
         )
 
     def carry(self, labels: Labels) -> tuple[Labels, Bools]:
@@ -152,8 +156,10 @@ class Motion:
 
 
 def between(before: Picture, after: Picture) -> Motion:
-    """The motion from one frame to a later one."""
-    return Motion(before, after)
+    """The motion from one frame to a later one; the later one remembers it."""
+    if after.latest is None or after.latest[0]() is not before:
+        after.latest = (ref(before), Motion(before, after))
+    return after.latest[1]
 
 
 def _returns(there: Floats, back: Floats) -> Bools:
@@ -166,13 +172,18 @@ def _returns(there: Floats, back: Floats) -> Bools:
     return (off < SLACK_PX2 + SLACK_SHARE * length) & _inside(places, shape)
 
 
-def _alike(grey: Labels, other: Labels, there: Floats) -> Bools:
-    """(h, w) bool: where two pictures (h, w) uint8 look alike along the way; a change of all the light is none."""
-    places = there + _grid(grey.shape)
+def difference(grey: Labels, other: Labels, there: Floats) -> Floats:
+    """(h, w) float32: by how many grey levels the surroundings of pixels differ from where they lie in another picture.
+
+    Args:
+        grey, other: (h, w) uint8 (`Picture.grey`); `there`: (h, w, 2) float32, the way from the one to the other.
+    A change of all the light is no difference.
+    """
+    places = there + _grid((grey.shape[0], grey.shape[1]))
     moved = cv2.remap(other, places, _empty, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    difference = cv2.subtract(grey, moved, dtype=cv2.CV_32F)
-    difference -= np.median(difference)
-    return cv2.blur(np.abs(difference), (UNLIKE_PX, UNLIKE_PX)) < UNLIKE
+    off = cv2.subtract(grey, moved, dtype=cv2.CV_32F)
+    off -= np.median(off[::4, ::4])
+    return cv2.blur(np.abs(off), (UNLIKE_PX, UNLIKE_PX))
 
 
 def _inside(places: Floats, shape: tuple[int, int]) -> Bools:

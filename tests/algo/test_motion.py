@@ -1,6 +1,8 @@
 """Labels are carried along with what a frame shows, and only where that is known."""
 
+import gc
 from itertools import pairwise
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -94,3 +96,15 @@ def test_tiny_frames_are_no_error(shape: tuple[int, int]):
     carried, valid = between(picture(image), picture(image)).carry(labels)
     assert valid.all()
     assert (carried == 1).all()
+
+
+def test_a_motion_is_computed_once_and_keeps_no_picture():
+    pictures = [picture(shot(index)[0]) for index in range(3)]
+    motion = between(*pictures[:2])
+    assert between(*pictures[:2]) is motion
+    assert between(pictures[0], pictures[2]) is not motion
+    between(*pictures[1:])
+    gone = ref(pictures[0])
+    del pictures[0]
+    gc.collect()
+    assert gone() is None
