@@ -99,6 +99,18 @@ def upcoming(
     return next((entry for entry in entries if entry.frame_id != after), None)
 
 
+def of_frame(ctx: Context, frame_id: str) -> Entry | None:
+    """The entry of a frame. None where it is not in the queue. Raises NotFound."""
+    frame, asset = ctx.store.read(lambda cur: frames.locate(cur, frame_id))
+    ordered = _ordered(ctx, asset.project_id, None)
+    places = ordered.here.places
+    if asset.id not in places.assets:
+        return None
+    place = places.bases[places.assets.index(asset.id)] + frame.index
+    at = np.flatnonzero(ordered.queue.place == place)
+    return _entries(ctx, ordered, range(int(at[0]), int(at[0]) + 1))[0] if len(at) else None
+
+
 def look(ctx: Context, frame_id: str, *, actor: str) -> None:
     """Keep that a person opened a frame. Nothing is written where they saw it as it is now. Raises NotFound."""
 

@@ -49,6 +49,7 @@ export function mountReview({ app, store, transport, data, t, say, announce, lea
     busy = true;
     try {
       await saved();
+      await seen.settled();
       const found = await transport.nextReview(here);
       if (found) open(found);
       else await none();
@@ -134,7 +135,7 @@ export function mountReview({ app, store, transport, data, t, say, announce, lea
   for (const name of ['pt-raw-regions', 'pt-raw-frame']) document.body.addEventListener(name, () => { if (begun) countSoon(); });
   document.body.addEventListener('pt-raw-job', ({ detail }) => { if (begun && detail.project_id === project && detail.state === 'done') countSoon(); });
 
-  createSeen({ store, send: async (id) => {
+  const seen = createSeen({ store, send: async (id) => {
     await transport.seen(id);
     if (begun) countSoon();
   } });

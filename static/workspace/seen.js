@@ -13,11 +13,9 @@ export function createSeen({ store, send, isVisible = () => !document.hidden, la
   const told = new Set();
   const waiting = [];
   let timer = 0;
-  let sending = false;
+  let sending = null;
 
   async function pump() {
-    if (sending) return;
-    sending = true;
     while (waiting.length) {
       const id = waiting.shift();
       try {
@@ -26,7 +24,7 @@ export function createSeen({ store, send, isVisible = () => !document.hidden, la
         told.delete(id);
       }
     }
-    sending = false;
+    sending = null;
   }
 
   function look() {
@@ -41,7 +39,7 @@ export function createSeen({ store, send, isVisible = () => !document.hidden, la
       if (now.frameId !== frameId || now.playing || !isVisible()) return;
       told.add(frameId);
       waiting.push(frameId);
-      pump();
+      sending ??= pump();
     }, LOOK_MS);
   }
 
@@ -49,5 +47,8 @@ export function createSeen({ store, send, isVisible = () => !document.hidden, la
     if (['index', 'frameId', 'playing'].some((key) => changed.has(key))) look();
   });
   look();
-  return { look };
+  return {
+    /** Resolves when every look that was told has arrived, or failed. */
+    settled: async () => { await sending; },
+  };
 }

@@ -36,7 +36,7 @@ function looking({ visible = () => true, answer = async () => {} } = {}) {
   const sent = [];
   let timers = [];
   let clock = 0;
-  createSeen({
+  const seen = createSeen({
     store, isVisible: visible, send: (id) => { sent.push(id); return answer(id); },
     later: (fn, ms) => { const timer = { fn, at: clock + ms }; timers.push(timer); return timer; },
     drop: (timer) => { timers = timers.filter((one) => one !== timer); },
@@ -52,7 +52,7 @@ function looking({ visible = () => true, answer = async () => {} } = {}) {
     store.set({ index: n });
     store.set({ frameId: frame(n) });
   };
-  return { store, sent, pass, goto };
+  return { store, sent, pass, goto, seen };
 }
 
 test('a frame is seen by who stays, once; not by who passes, plays or looks elsewhere', async () => {
@@ -88,7 +88,7 @@ test('a frame is seen by who stays, once; not by who passes, plays or looks else
 
 test('looks are told one after the other, and one that could not be told is told with the next look', async () => {
   const open = [];
-  const { sent, pass, goto } = looking({ answer: () => new Promise((resolve, reject) => open.push({ resolve, reject })) });
+  const { sent, pass, goto, seen } = looking({ answer: () => new Promise((resolve, reject) => open.push({ resolve, reject })) });
   await pass(LOOK_MS);
   goto(1);
   await pass(LOOK_MS);
@@ -96,8 +96,12 @@ test('looks are told one after the other, and one that could not be told is told
   open[0].reject(new Error('no connection'));
   await pass(0);
   assert.deepEqual(sent, [frame(0), frame(1)]);
-  open[1].resolve();
+  let settled = false;
+  const all = seen.settled().then(() => { settled = true; });
   await pass(0);
+  assert.equal(settled, false);
+  open[1].resolve();
+  await all;
   goto(0);
   await pass(LOOK_MS);
   assert.deepEqual(sent, [frame(0), frame(1), frame(0)]);

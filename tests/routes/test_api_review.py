@@ -59,9 +59,13 @@ def test_a_frame_is_offered_with_reasons_until_it_was_opened(desk: Desk) -> None
 
     assert ask(desk, "/next")["frame_id"] == desk.frame(3)
     assert ask(desk, f"/next?frame_id={desk.frame(3)}&asset_id={desk.asset}") is None
+    of_frame = f"/frames/{desk.frame(3)}/review"
+    assert desk.server.api("GET", of_frame) == ask(desk)["queue"][0]
+    assert desk.server.api("GET", f"/frames/{desk.frame(2)}/review") is None
     for _ in range(2):
         desk.server.api("POST", f"/frames/{desk.frame(3)}/seen", status=204)
     assert ask(desk, "/next") is None
+    assert desk.server.api("GET", of_frame) is None
     found = ask(desk, f"?asset_id={desk.asset}")
     assert (found["seen"], found["share_seen"], found["to_review"]) == (1, pytest.approx(1 / 6), 0)
 
@@ -78,6 +82,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(server: Server) -> None:
         assert server.api("GET", f"/projects/{project}/review{query}", status=status)["detail"]
     server.api("GET", f"/projects/{project}/review?asset_id={new_id()}", status=404)
     server.api("GET", f"/projects/{new_id()}/review", status=404)
+    server.api("GET", f"/frames/{new_id()}-000000/review", status=404)
     server.api("GET", f"/projects/{project}/review/next?frame_id=x", status=404)
     for frame in ("x", f"{new_id()}-000000"):
         server.api("POST", f"/frames/{frame}/seen", status=404)

@@ -42,10 +42,16 @@ def upcoming(
     return review.upcoming(ctx, known_id(project_id), after, asset_id=asset)
 
 
+@get("/frames/{frame_id:str}/review", sync_to_thread=True)
+def of_frame(ctx: NamedDependency[Context], frame_id: FromPath[str]) -> Entry | None:
+    """Why a frame is in the queue; null where it is not."""
+    return review.of_frame(ctx, known_frame(frame_id))
+
+
 @post("/frames/{frame_id:str}/seen", status_code=204, sync_to_thread=True)
 def look(request: Req, ctx: NamedDependency[Context], frame_id: FromPath[str]) -> None:
     """A person opened the frame."""
     review.look(ctx, known_frame(frame_id), actor=actor_of(request))
 
 
-router = Router("/", route_handlers=[queue, upcoming, look], tags=["review"])
+router = Router("/", route_handlers=[queue, upcoming, of_frame, look], tags=["review"])
