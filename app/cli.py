@@ -28,6 +28,7 @@ from app import (
     cli_metrics,
     cli_queue,
     cli_review,
+    cli_stabilise,
     cli_track,
     cli_truth,
 )
@@ -210,6 +211,7 @@ cli_backup.register(main, shared)
 cli_labels.register(main, shared)
 cli_track.register(main, shared)
 cli_metrics.register(main, shared)
+cli_stabilise.register(main, shared)
 cli_queue.register(main, shared)
 cli_truth.register(main, shared)
 cli_auto_label.register(main, shared)

@@ -46,6 +46,7 @@ KINDS: dict[str, str] = {
     "probe": "tasks.probing:run",
     "score": "tasks.score:run",
     "sound": "tasks.sound:run",
+    "stabilise": "tasks.stabilise:run",
     "what_if": "tasks.what_if:run",
 }
 """Job kind → "module:function"; the function is `run(channel, args) -> value`, imported when first needed."""

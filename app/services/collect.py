@@ -28,6 +28,7 @@ from app.services import (
     jobs,
     mask_drawing,
     measuring,
+    stabilising_results,
     stages,
     track_results,
     truth_scores,
@@ -61,6 +62,7 @@ ON_PARTIAL: dict[str, Partial] = {
     "score": truth_scores.on_records,
 }
 ON_RESULT: dict[str, Finish] = {
+    "stabilise": stabilising_results.on_stabilised,
     "extract": assets.on_extracted,
     "import_bundle": bundles.on_imported,
     "import_labels": import_results.on_imported,
@@ -81,6 +83,7 @@ ON_PAUSED: dict[str, Callable[[db.Cursor, Job], None]] = {
 }
 """What has been done so far becomes a step to undo; what follows once it goes on is another one."""
 TELL: dict[str, Callable[[Context, Job, list[dict[str, Any]]], None]] = {
+    "stabilise": stabilising_results.tell,
     "import_labels": import_results.tell,
     "track": track_results.tell,
     "find": track_results.tell,

@@ -65,6 +65,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "set-frame-states": ("Set the frames back to what they were.", "Set the frames to {label} again."),
     "set-frame-state": ("Set the frame back to what it was.", "Set the frame to {label} again."),
     "import-labels": ("Took the import {label} back.", "Imported {label} again."),
+    "stabilise-labels": ("Took the smoothing of {label} back.", "Smoothed {label} again."),
     "hold-out": ("Brought the held out labels back.", "Held the labels out again."),
     "track-objects": ("Took the track of {label} back.", "Tracked {label} again."),
     "find-objects": ("Took back what was found: {label}.", "Found {label} again."),

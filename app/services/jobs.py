@@ -7,7 +7,7 @@ and can be undone as a step of its own.
 | kind | can be paused |
 |---|---|
 | track, find, auto_label | yes; goes on behind the last frame |
-| extract, import_labels | yes; goes on behind the last frame |
+| extract, import_labels, stabilise | yes; goes on behind the last frame |
 | export | where every frame is a file of its own or a line; a video or bundle is written in one go |
 | stabilise, measure, score | yes; goes on behind the last frame |
 | import_bundle, what_if, keep_truth | no |
