@@ -95,6 +95,14 @@ def _track(folder: Path | None, show: Progress) -> dict[str, Any]:
     return tracking.run(folders, progress=show)
 
 
+def _stabilise(folder: Path | None, show: Progress) -> dict[str, Any]:
+    folders = _data_sets(folder, "sequences")
+    _one_thread()
+    from app.bench import stabilising
+
+    return stabilising.run(folders, progress=show)
+
+
 def _long_track(frames: int, show: Progress) -> dict[str, Any]:
     from app.bench import long_track
 
@@ -158,5 +166,6 @@ BENCHES: dict[str, Callable[[Path | None, Progress], dict[str, Any]]] = {
     "review": _review,
     "roundtrip": _roundtrip,
     "speed": _speed,
+    "stabilise": _stabilise,
     "track": _track,
 }

@@ -1,8 +1,16 @@
 """Damage is seeded and counted; the benchmark tells what a filter mends from what it spoils."""
 
-import numpy as np
+import json
+from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.bench import stabilising
 from app.bench.damage import damaged
+from app.errors import Refused
+from tests.drawing import scene
 
 
 def blobs(frames: int) -> list[np.ndarray]:
@@ -50,3 +58,39 @@ def test_ignored_pixels_stay_where_they_are():
     labels, broken = damaged(truth, 5, ignore=[2])
     assert all(((one == 2) == (two == 2)).all() for one, two in zip(truth, labels, strict=True))
     assert {fault.label for fault in broken.values()} == {1}
+
+
+def data_set(folder: Path, frames: int, masks: int) -> Path:
+    """`folder` with drawn frames and masks on the first of them."""
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True)
+    for at in range(frames):
+        image, labels = scene(at, 160, 120)
+        Image.fromarray(image).save(folder / "images" / f"{at:05}.png")
+        if at < masks:
+            labels[:6] = 9
+            Image.fromarray(labels).save(folder / "masks" / f"{at:05}.png")
+    (folder / "classes.json").write_text(json.dumps({"background": 0, "ignore": 9}))
+    return folder
+
+
+def test_the_benchmark_tells_what_each_filter_mends(tmp_path: Path):
+    out = stabilising.run([data_set(tmp_path / "drawn", 8, 8), data_set(tmp_path / "sparse", 8, 2)])
+    assert out["sequences"] == 1
+    assert list(out["filters"]) == [
+        name + way for name in ("average", "median", "exponential") for way in ("", "_motion")
+    ]
+    assert out["filters"][out["default"]["filter"]].items() <= out["default"].items()
+    row = out["per_sequence"]["drawn"]
+    assert row["clean"]["iou_gt"] == 1
+    assert row["damaged"]["iou_gt"] < 0.95
+    assert out["default"]["instability_removed"] > 0.6
+    assert out["default"]["iou_gt_gain"] > 0.02
+    assert out["default"]["iou_clean"] > 0.99
+    assert out["ms_per_frame"] > 0
+    assert json.loads(json.dumps(out)) == out
+
+
+def test_a_folder_without_consecutive_masks_is_refused(tmp_path: Path):
+    with pytest.raises(Refused, match="consecutive"):
+        stabilising.run([data_set(tmp_path / "sparse", 6, 4)])
