@@ -9,11 +9,14 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from app.models import Job
+from app.routes import charts, dashboard_quality
+from app.routes.dashboard_quality import QualityCards, quality, sparklines
 from app.routes.engines import Engine, engines_of
 from app.routes.page import FullPage, Page, language, render, shell
 from app.services import jobs, projects
 from app.services.context import Context
 from app.services.views import Progress, ProjectCard
+from app.smoothing import FLICKER_LIMIT
 
 Req = Request[Any, Any, Any]
 SHOWN_JOBS = 8
@@ -37,6 +40,8 @@ class Overview(Page):
     template: ClassVar[str] = "dashboard/_overview.html"
     totals: Totals
     cards: list[ProjectCard]
+    sparks: dict[str, charts.Curve]
+    limit: float
     more: int
 
 
@@ -53,7 +58,10 @@ class Dashboard(FullPage):
     template: ClassVar[str] = "dashboard/index.html"
     totals: Totals
     cards: list[ProjectCard]
+    sparks: dict[str, charts.Curve]
+    limit: float
     more: int
+    quality: QualityCards
     jobs: list[Job]
     names: dict[str, str]
     running: int
@@ -63,8 +71,7 @@ class Dashboard(FullPage):
     last: ProjectCard | None
 
 
-def overview(ctx: Context) -> Overview:
-    cards = projects.listing(ctx)
+def overview(ctx: Context, cards: list[ProjectCard]) -> Overview:
     active = jobs.listing(ctx, states=jobs.ACTIVE)
     waiting = [job for job in active if job.state == "waiting"]
     totals = Totals(
@@ -83,7 +90,14 @@ def overview(ctx: Context) -> Overview:
         running=len(active) - len(waiting),
         next_job=min(waiting, key=lambda job: job.created_at).title if waiting else "",
     )
-    return Overview(totals=totals, cards=cards[:SHOWN_PROJECTS], more=max(0, len(cards) - SHOWN_PROJECTS))
+    shown = cards[:SHOWN_PROJECTS]
+    return Overview(
+        totals=totals,
+        cards=shown,
+        sparks=sparklines(ctx, shown),
+        limit=FLICKER_LIMIT,
+        more=len(cards) - len(shown),
+    )
 
 
 def jobs_panel(ctx: Context) -> JobsPanel:
@@ -102,16 +116,20 @@ def jobs_panel(ctx: Context) -> JobsPanel:
 @get("/", sync_to_thread=True, include_in_schema=False)
 def index(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
     frame = shell(request, ctx, "dashboard")
-    seen, work = overview(ctx), jobs_panel(ctx)
+    cards = projects.listing(ctx)
+    seen, work = overview(ctx, cards), jobs_panel(ctx)
     wanted = request.cookies.get("pt_project", "")
-    last = next((c for c in seen.cards if c.project.id == wanted and c.progress.frames), None)
+    last = next((c for c in cards if c.project.id == wanted and c.progress.frames), None)
     return render(
         request,
         Dashboard(
             shell=frame,
             totals=seen.totals,
             cards=seen.cards,
+            sparks=seen.sparks,
+            limit=seen.limit,
             more=seen.more,
+            quality=quality(ctx, cards, wanted),
             jobs=work.jobs,
             names=work.names,
             running=work.running,
@@ -126,7 +144,7 @@ def index(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
 @get("/dashboard/_overview", sync_to_thread=True, include_in_schema=False)
 def read_overview(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
     language(request, ctx)
-    return render(request, overview(ctx))
+    return render(request, overview(ctx, projects.listing(ctx)))
 
 
 @get("/dashboard/_jobs", sync_to_thread=True, include_in_schema=False)
@@ -135,4 +153,4 @@ def read_jobs(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
     return render(request, jobs_panel(ctx))
 
 
-handlers = [index, read_overview, read_jobs]
+handlers = [index, read_overview, read_jobs, *dashboard_quality.handlers]

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { difference, simulate } from '../../static/pages/colour_vision.js';
+import { runsOf } from '../../static/pages/picked.js';
 import { attributeProblems, chainOf, indented, moved, nested, problemsOf, rowsOf, ruleProblems } from '../../static/pages/rulebook.js';
 import { crc32, zipOf } from '../../static/pages/zip.js';
 
@@ -118,4 +119,14 @@ test('a packed folder has one entry for each file, in order', async () => {
   assert.equal(view.getUint32(end, true), 0x06054b50);
   assert.equal(view.getUint16(end + 10, true), 2);
   assert.equal(view.getUint32(view.getUint32(end + 16, true), true), 0x02014b50);
+});
+
+test('chosen frames that lie side by side are one run, in each asset', () => {
+  const picked = [['a', 5], ['b', 5], ['a', 3], ['a', 4], ['a', 4], ['a', 9]].map(([asset, index]) => ({ asset, index }));
+  assert.deepEqual(runsOf(picked), [
+    { asset: 'a', start: 3, stop: 5 },
+    { asset: 'a', start: 9, stop: 9 },
+    { asset: 'b', start: 5, stop: 5 },
+  ]);
+  assert.deepEqual(runsOf([]), []);
 });

@@ -17,6 +17,7 @@ PANELS = [
     "/_problems",
     "/_job-count",
     "/dashboard/_overview",
+    "/dashboard/_quality",
     "/dashboard/_jobs",
     "/library/_cards",
     "/library/_trash",

@@ -1,0 +1,93 @@
+/** The Quality page and the Dashboard's cards of it: sections, approving, and the jobs that measure and score. */
+import { api, ask, newId, refresh, register, t, toast } from '../app.js';
+import { runsOf } from './picked.js';
+
+const main = document.querySelector('main.quality');
+const id = main?.dataset.project;
+
+register('measure', async ({ dataset: { project, asset } }) => {
+  await api('POST', `/projects/${project}/measure`, { id: newId(), ...(asset ? { asset_id: asset } : {}) });
+  toast(t('measure_runs'));
+});
+register('score', async ({ dataset: { project } }) => {
+  await api('POST', `/projects/${project}/score`, { id: newId() });
+  toast(t('score_runs'));
+});
+register('keep-truth', () => ask('keep-dialog', async (fields) => {
+  const seed = fields.seed.trim() ? { seed: Number(fields.seed) } : {};
+  await api('POST', `/projects/${id}/truth`, { id: newId(), asset_id: fields.asset_id, count: Number(fields.count), hold_out: 'hold_out' in fields, ...seed });
+  toast(t('keep_runs'));
+}));
+register('delete-truth', ({ dataset: { asset, name, frames } }) => ask('delete-dialog', async () => {
+  const { frames: n } = await api('DELETE', `/projects/${id}/truth?asset_id=${asset}`);
+  toast(t('truth_deleted', { n }));
+  settle('truth');
+}, (form) => {
+  form.querySelector('[data-say]').textContent = t('delete_what', { n: frames, name });
+  form.querySelector('.btn.danger').textContent = t('delete_n', { n: frames });
+}));
+
+// ---- sections: the address says which is shown, and only that one is asked for anew
+const KINDS = ['project', 'frame', 'regions', 'job', 'seen', 'template'];
+const SETTLE_MS = 900;
+const sections = main ? [...main.querySelectorAll('.q-section')] : [];
+const old = new Set();
+let timer = 0;
+
+const shown = () => sections.find((one) => `#${one.id}` === location.hash)?.id ?? sections[0]?.id;
+
+function settle(section) {
+  old.delete(section);
+  refresh(section);
+}
+function mark() {
+  for (const one of main.querySelectorAll('.q-tabs a')) {
+    if (one.hash === `#${shown()}`) one.setAttribute('aria-current', 'true');
+    else one.removeAttribute('aria-current');
+  }
+  if (old.has(shown())) settle(shown());
+}
+function hear() {
+  for (const one of sections) old.add(one.id);
+  clearTimeout(timer);
+  timer = setTimeout(() => settle(shown()), SETTLE_MS);
+}
+if (main) {
+  mark();
+  addEventListener('hashchange', mark);
+  for (const kind of KINDS) document.body.addEventListener(`pt-${kind}`, hear);
+}
+
+// ---- choosing frames of the queue
+const rows = () => [...main.querySelectorAll('input[name=frame]')];
+function tally() {
+  const button = document.getElementById('approve');
+  if (!button) return;
+  const all = rows();
+  const n = all.filter((one) => one.checked).length;
+  button.disabled = !n;
+  button.lastElementChild.textContent = n ? t('approve_n', { n }) : t('approve_none');
+  const every = document.getElementById('pick-all');
+  every.checked = n > 0 && n === all.length;
+  every.indeterminate = n > 0 && n < all.length;
+}
+main?.addEventListener('change', (event) => {
+  if (event.target.id === 'pick-all') for (const one of rows()) one.checked = event.target.checked;
+  if (event.target.closest('.pick')) tally();
+});
+if (main) new MutationObserver(tally).observe(document.getElementById('review'), { childList: true, subtree: true });
+
+register('approve-frames', async () => {
+  const chosen = rows().filter((one) => one.checked);
+  const runs = runsOf(chosen.map(({ dataset: { asset, index } }) => ({ asset, index: Number(index) })));
+  for (const { asset, start, stop } of runs) await api('POST', `/assets/${asset}/states`, { start, stop, state: 'approved' }, { operation: newId() });
+  for (const one of chosen) one.checked = false;
+  settle('review');
+  toast(t('approved_n', { n: chosen.length }), {
+    undo: async () => {
+      for (let left = runs.length; left; left -= 1) await api('POST', `/projects/${id}/undo`);
+      settle('review');
+      toast(t('undone'));
+    },
+  });
+});
