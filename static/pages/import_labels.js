@@ -65,22 +65,29 @@ function showReady() {
     const unmapped = mapping.count('');
     const ignored = mapping.count('0');
     const used = mapping.size - unmapped - ignored;
-    const { matched, wrong_size, existing } = state.report.counts;
+    const { matched, wrong_size, existing, truths } = state.report.counts;
+    const hidden = choice('keep') === 'truth';
     const usable = matched + (choice('wrong_size') === 'scale' ? wrong_size : 0);
-    const frames = Math.max(0, usable - (choice('existing') === 'skip' ? existing : 0));
+    const spared = choice(hidden ? 'existing_truth' : 'existing') === 'skip';
+    const frames = Math.max(0, usable - (spared ? (hidden ? truths : existing) : 0));
     const go = byId('gt-import');
-    go.textContent = t('import_n', { n: count(frames), count: frames });
+    go.textContent = t(hidden ? 'hide_n' : 'import_n', { n: count(frames), count: frames });
     go.disabled = Boolean(unmapped) || !used || !frames;
     byId('gt-ignore').hidden = !unmapped;
     if (!usable) say(wrong_size ? t('say_wrong_size') : t('say_unmatched'), 'err');
-    else if (!frames) say(t('say_all_skipped'), 'warn');
+    else if (!frames) say(t(hidden ? 'say_all_kept' : 'say_all_skipped'), 'warn');
     else if (unmapped) say(t('say_unmapped', { n: unmapped }), 'warn');
     else if (!used) say(t('say_nothing'), 'warn');
-    else say(t('say_ready', { n: used, m: ignored }));
+    else say(t(hidden ? 'say_ready_truth' : 'say_ready', { n: used, m: ignored }));
   }
 }
 const choice = (name) => chosenOptions.elements.namedItem(name).value;
-chosenOptions.addEventListener('change', showReady);
+/** Regions and hidden ground truth ask for different things. */
+function showKeep() {
+  for (const part of chosenOptions.querySelectorAll('[data-keep]')) part.hidden = part.dataset.keep !== choice('keep');
+  showReady();
+}
+chosenOptions.addEventListener('change', showKeep);
 register('gt-ignore', () => mapping.ignoreRest());
 
 // ---- how it is read
@@ -138,11 +145,12 @@ chosenOptions.addEventListener('submit', async (event) => {
   event.preventDefault();
   if (byId('gt-import').disabled || state.running) return;
   const field = (name) => chosenOptions.elements.namedItem(name);
+  const hidden = field('keep').value === 'truth';
   const body = {
     id: newId(), ...asked(), match: state.report.match, from_job: state.report.job_id, dry_run: false, ...mapping.answer(),
     regions: field('regions').value, iou_target: field('iou_target').valueAsNumber, budget: Math.round(field('budget').valueAsNumber),
-    min_area: Math.round(field('min_area').valueAsNumber) || 0, unlabelled: field('unlabelled').value, existing: field('existing').value,
-    wrong_size: field('wrong_size').value, remember: field('remember').checked,
+    min_area: Math.round(field('min_area').valueAsNumber) || 0, unlabelled: field(hidden ? 'unlabelled_truth' : 'unlabelled').value,
+    keep: field('keep').value, existing: field(hidden ? 'existing_truth' : 'existing').value, wrong_size: field('wrong_size').value, remember: field('remember').checked,
   };
   byId('gt-import').disabled = true;
   try {
@@ -159,6 +167,7 @@ chosenOptions.addEventListener('submit', async (event) => {
 function follow(job, dry) {
   state.job = job.id;
   state.dry = dry;
+  state.hidden = job.args.keep === 'truth';
   state.running = true;
   byId('gt-report').hidden = true;
   byId('gt-done').hidden = true;
@@ -182,10 +191,11 @@ const slot = () => byId(state.dry ? 'gt-dry-progress' : 'gt-progress');
 function showProgress(job) {
   let card = slot().querySelector('.gt-run');
   if (!card) {
+    const title = t(state.dry ? 'dry_title' : state.hidden ? 'run_title_truth' : 'run_title');
     card = make('section', { class: 'card gt-run', 'aria-live': 'polite' },
-      make('div', { class: 'row' }, make('h2', { class: 't3 b' }, t(state.dry ? 'dry_title' : 'run_title')), make('span', { class: 'm st' }), make('span', { class: 'ml' }),
+      make('div', { class: 'row' }, make('h2', { class: 't3 b' }, title), make('span', { class: 'm st' }), make('span', { class: 'ml' }),
         make('button', { type: 'button', class: 'btn sm danger', 'data-do': 'cancel-job', 'data-id': job.id }, icon('x', 's'), t('cancel'))),
-      make('span', { class: 'bar', role: 'progressbar', 'aria-label': t(state.dry ? 'dry_title' : 'run_title'), 'aria-valuemin': '0', 'aria-valuemax': '100' }, make('i', { class: 'acc' })),
+      make('span', { class: 'bar', role: 'progressbar', 'aria-label': title, 'aria-valuemin': '0', 'aria-valuemax': '100' }, make('i', { class: 'acc' })),
       make('p', { class: 'f t1' }, state.dry ? t('cancel_dry') : t('cancel_run')));
     slot().replaceChildren(card);
   }
@@ -267,6 +277,7 @@ async function showReport(report) {
     counts.empty ? t('n_empty', { n: count(counts.empty), count: counts.empty }) : '',
   ].filter(Boolean).join(' ');
   byId('gt-existing-count').textContent = counts.existing ? t('existing_n', { n: count(counts.existing), count: counts.existing }) : t('existing_none');
+  byId('gt-truths-count').textContent = counts.truths ? t('truths_n', { n: count(counts.truths), count: counts.truths }) : t('truths_none');
   showFrames(report);
   byId('gt-problems').hidden = !report.problems.length;
   byId('gt-problems-count').textContent = count(counts.problems);

@@ -39,18 +39,29 @@ export function createResult(data) {
     chosen = -1;
     list.replaceChildren();
     byId('compare').hidden = true;
-    if (!report.undone) await load();
-    document.querySelector('.gt-worst').hidden = document.querySelector('.gt-res').hidden = Boolean(report.undone);
+    const hidden = report.keep === 'truth';
+    if (!report.undone && !hidden) await load();
+    document.querySelector('.gt-worst').hidden = hidden || Boolean(report.undone);
+    document.querySelector('.gt-res').hidden = Boolean(report.undone);
+    byId('gt-hidden').hidden = byId('gt-scores').hidden = !hidden;
     byId('gt-undo').hidden = Boolean(report.undone) || !report.edit_id;
   }
 
   function showFigures() {
     const { certificates: all } = report;
-    byId('gt-sum').replaceChildren(report.undone ? make('span', { class: 'chip' }, icon('undo', 's'), t('undone')) : make('span', { class: 'chip ok' }, icon('check', 's'), t('done')),
+    byId('gt-sum').replaceChildren(report.undone ? make('span', { class: 'chip' }, icon('undo', 's'), t('undone')) : make('span', { class: 'chip ok' }, icon('check', 's'), t(report.kept ? 'kept' : 'done')),
       make('span', { class: 'm' }, report.undone ? t('undone_text', { source: report.source }) : t('done_text', { source: report.source, time: seconds(report.seconds, 1) })),
       report.dropped?.pieces ? make('span', { class: 'm' }, t('dropped', { n: count(report.dropped.pieces), count: report.dropped.pieces, px: count(report.dropped.pixels) })) : '');
     const tile = (label, value, help = '', tone = '', glyph = '') => make('li', { class: `tile card${tone ? ` ${tone}` : ''}` },
       make('span', { class: `row${tone ? ` ${tone}c` : ''}` }, glyph ? icon(glyph) : null, make('b', { class: 't5' }, value)), make('span', { class: 'b' }, label), make('span', { class: 'f t1' }, help));
+    if (report.kept) {
+      const { frames: n, objects, pixels, void: none } = report.kept;
+      byId('gt-results').replaceChildren(
+        tile(t('kept_frames'), count(n)), tile(t('kept_pixels'), count(pixels)),
+        tile(t('kept_void'), count(none), none ? t('kept_void_help') : ''), ...(objects ? [tile(t('kept_objects'), count(objects), t('kept_objects_help'))] : []));
+      byId('gt-hist').hidden = true;
+      return;
+    }
     const below = all.below_target;
     byId('gt-results').replaceChildren(
       tile(t('regions'), count(report.regions)),
