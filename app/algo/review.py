@@ -32,7 +32,7 @@ REACH = 8
 """Frames within which the same fault of a layer is taken for one error."""
 SHARED, FADES = 0.9, 4.0
 """Share of the chance that a look at the frame beside takes away, and how many frames it takes to fade."""
-LEAST = 0.05
+LEAST = 0.1
 """Smaller chances are no reason to look."""
 
 MIN_PX = 12.0
@@ -101,17 +101,16 @@ def flicker(layer: Ints, place: Ints, area: Floats, warped: Floats, *, limit: fl
     out = np.full(len(into), np.nan)
     beside = (layer[1:] == layer[:-1]) & (place[1:] == place[:-1] + 1)
     out[:-1][beside] = into[1:][beside]
-    # Where nothing can follow, the way in has to do.
-    out = np.where(np.isnan(out), into - 0.5 * limit, out)
+    # Behind the last frame of a shot nothing can confirm what came in.
+    out = np.where(np.isnan(out), into - 2.0 * limit, out)
     usual, spread = _usual(layer, into)
-    scale = 0.3 * limit + 1.5 * spread + 0.5 / np.sqrt(np.maximum(area, 1.0))
-    into, out = (np.maximum(np.nan_to_num(way - usual) / scale, 0.0) for way in (into, out))
-    both = np.minimum(into, out)
-    evidence = both + 0.1 * into
-    worst = np.fmax(np.nan_to_num(warped), np.where(both > 0, out * scale + usual, 0.0))
+    scale = 1.4 * limit + 0.15 * usual + 2.0 * spread + 1.2 / np.sqrt(np.maximum(area, 1.0))
+    over_in, over_out = (np.maximum(np.nan_to_num(way - usual) / scale, 0.0) for way in (into, out))
+    both = np.minimum(over_in, over_out)
+    worst = np.fmax(np.nan_to_num(into), np.where(both > 0, np.nan_to_num(out), 0.0))
     # What stays under the limit hardly shows, however unusual it is.
-    evidence = evidence * np.clip(worst / limit, 0.0, 1.0)
-    return _findings("flicker", layer, place, worst, _saturated(evidence, 2.0))
+    evidence = (both + 0.07 * over_in) * np.clip(worst / limit, 0.0, 1.0)
+    return _findings("flicker", layer, place, worst, _saturated(evidence**2))
 
 
 def areas(layer: Ints, place: Ints, area: Floats) -> Findings:
@@ -121,7 +120,8 @@ def areas(layer: Ints, place: Ints, area: Floats) -> Findings:
         layer, place: rows sorted by (layer, place), each pair once.
         area: px, NaN where it is not known.
 
-    The median of a frame and those around it grows and shrinks as a mask does that comes nearer or leaves. Frames without the layer, fewer than `GAP` between two with it, count as 0 px.
+    The median of a frame and those around it grows and shrinks as a mask does that comes nearer or leaves. Frames
+    without the layer, fewer than `GAP` between two with it, count as 0 px.
     """
     if not len(layer):
         return together([])
@@ -133,15 +133,13 @@ def areas(layer: Ints, place: Ints, area: Floats) -> Findings:
     # Losing half and growing twofold are as bad.
     size = np.abs(np.log2(np.maximum(1.0 + change, 1 / 16)))
     usual, spread = _usual(layer, size)
-    scale = 0.06 + 2.0 * (usual + spread) + 1.0 / np.sqrt(np.maximum(median, 1.0))
-    return _findings(
-        "area", layer, place, change, _saturated(np.maximum(size - 3 * usual - 0.02, 0.0) / scale, 3.0)
-    )
+    scale = 0.3 + 5.0 * (usual + spread) + 0.8 / np.sqrt(np.maximum(median, 1.0))
+    return _findings("area", layer, place, change, _saturated((size / scale) ** 2))
 
 
 def agreement(layer: Ints, place: Ints, value: Floats) -> Findings:
     """Walks forward and backward that disagree; `value`: IoU of both, 0..1."""
-    return _findings("agreement", layer, place, value, _saturated(np.maximum(0.98 - value, 0.0), 0.17))
+    return _findings("agreement", layer, place, value, _saturated(np.maximum(0.98 - value, 0.0) / 0.17))
 
 
 def score(layer: Ints, place: Ints, value: Floats) -> Findings:
@@ -151,13 +149,13 @@ def score(layer: Ints, place: Ints, value: Floats) -> Findings:
 
 def certificate(layer: Ints, place: Ints, value: Floats, target: Floats) -> Findings:
     """Geometry that does not give its mask back; `value`: the IoU reached, `target`: the one asked for."""
-    return _findings("certificate", layer, place, value, _saturated(np.maximum(target - value, 0.0), 0.19))
+    return _findings("certificate", layer, place, value, _saturated(np.maximum(target - value, 0.0) / 0.19))
 
 
 def conflict(layer: Ints, place: Ints, value: Floats, frame_px: Floats) -> Findings:
     """Pixels claimed by two classes of one priority; `value`: how many, of a frame of `frame_px`."""
     return _findings(
-        "conflict", layer, place, value, 0.6 * _saturated(value / np.maximum(frame_px, 1.0), 0.006)
+        "conflict", layer, place, value, 0.6 * _saturated(value / (0.006 * np.maximum(frame_px, 1.0)))
     )
 
 
@@ -187,7 +185,7 @@ def neighbour(layer: Ints, place: Ints, anchor: Bools, updated_at: Floats) -> Fi
     for step in range(1, NEAR + 1):
         apart = place[step:] - place[:-step]
         near = (layer[step:] == layer[:-step]) & (apart <= NEAR)
-        chance = 0.4 * (1.0 - (apart - 1) / NEAR)
+        chance = 0.5 * (1.0 - (apart - 1) / (NEAR + 1))
         for here, other in ((slice(step, None), slice(None, -step)), (slice(None, -step), slice(step, None))):
             stale = near & anchor[other] & ~anchor[here] & (updated_at[here] < updated_at[other])
             better = stale & (chance > best[here])
@@ -359,9 +357,9 @@ def _findings(kind: str, layer: NDArray, place: NDArray, value: NDArray, chance:
     )
 
 
-def _saturated(evidence: Floats, scale: float) -> Floats:
-    """0 → 0, `scale` → 0.63, more → towards 1."""
-    return -np.expm1(-evidence / scale)
+def _saturated(evidence: Floats) -> Floats:
+    """0 → 0, 1 → 0.63, more → towards 1."""
+    return -np.expm1(-evidence)
 
 
 def _usual(layer: Ints, value: Floats) -> tuple[Floats, Floats]:

@@ -273,3 +273,36 @@ def test_an_empty_project_has_nothing_to_look_at(scene: Scene) -> None:
     scene.store.write(lambda cur: db.assets.update(cur, replace(scene.asset, trashed_at=1.0)))
     found = review.queue(scene.ctx, scene.project.id)
     assert (found.frames, found.share_seen, found.queue) == (0, 0.0, [])
+
+
+FILL = """
+insert into region (id, frame_id, asset_id, frame_index, class_id, geometry, track_id, anchor, certificate,
+    certified, area, author, revision, created_at, updated_at, attributes, score)
+select printf('%024x', $count + i), $asset || '-' || printf('%06d', i), $asset, i, 1, '{}', null, false, null,
+    false, if(i % 100 = 7, 500, 1000), '', 1, 1, 1, '{}', 0.9
+from range($count) as t(i)
+"""
+
+
+def test_a_hundred_thousand_frames_take_no_more_questions_than_ten(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    execute = db.Cursor._execute  # pyright: ignore[reportPrivateUsage]
+
+    def counted(cur: db.Cursor, sql: str, params: dict[str, Any]) -> Any:
+        asked.append(sql)
+        return execute(cur, sql, params)
+
+    monkeypatch.setattr(db.Cursor, "_execute", counted)
+    questions = []
+    for count in (110, 100_000):
+        asset, _ = scene.add_asset(0)
+        asset = replace(asset, frame_count=count)
+        scene.store.write(lambda cur, asset=asset: db.assets.update(cur, asset))
+        scene.store.write(lambda cur, asset=asset, count=count: cur.run(FILL, asset=asset.id, count=count))
+        asked.clear()
+        found = review.queue(scene.ctx, scene.project.id, asset_id=asset.id, limit=1)
+        questions.append(len(asked))
+        assert found.to_review == len(range(7, count, 100))
+    assert questions[0] == questions[1] < 20
