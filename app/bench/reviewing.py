@@ -44,6 +44,8 @@ SHARE = 0.1
 GOOD = 0.75
 LEAST_FRAMES = 10
 SEEDS = (1, 2, 3)
+ZERO = 65535
+"""The number here of a class that data sets call 0."""
 
 Labels = NDArray[np.uint16]
 Progress = Callable[[int, int], None]
@@ -236,9 +238,10 @@ def _tracked(
 
 
 def _numbers(data: DataSet, at: int) -> Labels:
-    """(H, W) uint16: what the mask shows as layers from 1 on; background and what nobody knows as 0."""
+    """(H, W) uint16: values of the mask, with 0 for background and what nobody knows; a class 0 becomes `ZERO`."""
     values = data.labels(at).astype(np.uint16)
-    return np.where(np.isin(values, [*data.background, *data.ignore]), 0, values + 1).astype(np.uint16)
+    nothing = np.isin(values, [*data.background, *data.ignore])
+    return np.where(nothing, 0, np.where(values == 0, ZERO, values)).astype(np.uint16)
 
 
 def _areas(labels: Labels) -> dict[int, int]:
