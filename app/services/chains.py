@@ -15,7 +15,7 @@ import msgspec
 from app import store as db
 from app.errors import PointillistError
 from app.models import Job, JobKind
-from app.services import jobs, measuring, stages
+from app.services import jobs, measuring, stabilising, stages
 from app.services.context import Context
 from tasks import channel
 
@@ -78,12 +78,25 @@ def retry(ctx: Context, job_id: str) -> Job:
     return jobs.get(ctx, job_id)
 
 
+def _stabilise(ctx: Context, job: Job, id: str) -> None:
+    args, then = msgspec.json.decode(job.args), stages.then_of(job)
+    assert then.smoothing is not None
+    wanted = stabilising.NewStabilise(
+        asset_id=args["asset_id"],
+        start=args["start"],
+        stop=args["stop"],
+        **msgspec.to_builtins(then.smoothing),
+        id=id,
+    )
+    stabilising.submit(ctx, job.project_id, wanted, actor=args["actor"], parent_id=job.id)
+
+
 def _measure(ctx: Context, job: Job, id: str) -> None:
     wanted = measuring.NewMeasuring(asset_id=msgspec.json.decode(job.args)["asset_id"], id=id)
     measuring.submit(ctx, job.project_id, wanted, parent_id=job.id)
 
 
-_BEGIN: dict[JobKind, Callable[[Context, Job, str], None]] = {"measure": _measure}
+_BEGIN: dict[JobKind, Callable[[Context, Job, str], None]] = {"stabilise": _stabilise, "measure": _measure}
 
 
 def _end(ctx: Context, job: Job, kind: JobKind, state: str, reason: str) -> None:
