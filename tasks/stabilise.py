@@ -149,7 +149,9 @@ class _Job:
         for entry in self._entries():
             self._before.take(before, entry.frame.index)
             self._smooth.take(smooth, entry.frame.index)
-        if all(self._before.path(entry.frame.index).exists() for entry in self._entries()):
+        # Still there: it is the first to go when a preview is let go of.
+        whole = all(self._before.path(entry.frame.index).exists() for entry in self._entries())
+        if whole and _is(other / FILTERED, self._key):
             write_aside(self._channel.folder / FILTERED, msgspec.json.encode(self._key))
 
     def _step(self, what: str, number: int, of: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,10 +16,12 @@ from app.services import exports, jobs, projects
 from app.services.asset_ranges import frame_range, live_asset
 from app.services.context import Context
 from app.smoothing import METHODS, Method, Smoothing, check
-from tasks.stabilise_files import CURVE, Curve, StabiliseArgs
+from tasks.stabilise_files import CURVE, FILTERED, Curve, StabiliseArgs
 
 MEMORY = 0.02
 """Frames before the range have a say in an exponential filter as long as their weight is more than this."""
+KEPT = 3
+"""Jobs of an asset whose maps are kept, a new one among them."""
 AHEAD = 2
 """Frames behind the range that it looks at, to tell flicker from change; as `app.algo.stabilise.AHEAD`."""
 
@@ -107,6 +110,9 @@ def submit(
         template = db.class_templates.get(cur, project.class_template_id)
         asset = live_asset(cur, project_id, wanted.asset_id)
         tracks = [track.id for track in db.tracks.of_project(cur, project_id)]
+        # Regions may name a track that has no row.
+        last = asset.frame_count
+        tracks += [id for id in wanted.track_ids if db.regions.counts_of_track(cur, asset.id, id, 0, last)[0]]
         other = db.jobs.find(cur, wanted.from_job) if wanted.from_job else None
         return asset, template, tracks, other
 
@@ -121,6 +127,7 @@ def submit(
     if not ctx.store.read(lambda cur: db.frames.with_regions(cur, asset.id, start, stop + 1)):
         raise Refused("No frame of the range has a region yet, so there is nothing to stabilise.")
     ctx.require_space()
+    _tidy(ctx, project_id, asset.id, other)
     before, behind = _around(smoothing)
     folder = ctx.paths.job(job_id)
     folder.mkdir(parents=True, exist_ok=True)
@@ -189,6 +196,20 @@ def _job(ctx: Context, job_id: str) -> Job:
     if job.kind != "stabilise":
         raise NotFound("The job stabilised nothing.")
     return job
+
+
+def _tidy(ctx: Context, project_id: str, asset_id: str, needed: Job | None) -> None:
+    """Let go of the maps that older jobs of the asset left; what they measured stays."""
+    rows = jobs.listing(ctx, project_id=project_id, states=("done", "failed", "cancelled"), limit=1000)
+    ended = [job for job in rows if job.kind == "stabilise" and job.asset_id == asset_id]
+    for job in ended[KEPT - 1 :]:
+        if needed is not None and job.id == needed.id:
+            continue
+        folder = ctx.paths.job(job.id)
+        # First what says that the maps are whole, for a job may just be taking them over.
+        (folder / FILTERED).unlink(missing_ok=True)
+        for side in ("before", "smooth", "after"):
+            shutil.rmtree(folder / side, ignore_errors=True)
 
 
 def _around(smoothing: Smoothing) -> tuple[int, int]:
