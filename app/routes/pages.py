@@ -12,6 +12,7 @@ from app.routes import (
     jobs,
     library,
     page,
+    quality,
     settings_page,
     sign_in,
 )
@@ -24,6 +25,7 @@ handlers: list[Any] = [
     *workspace_handlers,
     *class_templates.handlers,
     *imports.handlers,
+    *quality.handlers,
     *jobs.handlers,
     *engines.handlers,
     *settings_page.handlers,

@@ -110,6 +110,7 @@ def test_every_string_a_script_asks_for_is_sent() -> None:
         "library/index.html": ("library", "import", "upload"),
         "workspace/index.html": ("workspace", "workspace_tracks", "job_line", "export"),
         "imports/index.html": ("import_labels", "import_source", "import_mapping", "import_result", "upload"),
+        "quality/index.html": ("quality",),
         "class_templates/index.html": (
             "class_templates",
             "class_changes",
