@@ -12,6 +12,7 @@ from app import store as db
 T = TypeVar("T")
 
 ROOM = 16
+MARKED_ROOM = 512
 
 
 class Lasting:
@@ -25,24 +26,24 @@ class Lasting:
         self._lock = threading.Lock()
         self._sequence = -1
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
-        self._made: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
+        self._marked: OrderedDict[Hashable, tuple[Hashable, Any]] = OrderedDict()
 
-    def keep(self, key: Hashable, mark: Hashable, make: Callable[[], T]) -> T:
-        """What was made for `key` with the same `mark`, else made now; nobody may change it.
+    def recall(self, key: Hashable, mark: Hashable) -> Any | None:
+        """What was kept under `key` with the same `mark`; nobody may change it."""
+        with self._lock:
+            found, answer = self._marked.get(key, (None, None))
+            if answer is None or found != mark:
+                return None
+            self._marked.move_to_end(key)
+            return answer
 
-        For what costs much more than to find out, by its mark, whether it is still right.
-        """
+    def keep(self, key: Hashable, mark: Hashable, answer: Any) -> None:
+        """Keep what costs much more to make than to find out, by its mark, whether it is still right."""
         with self._lock:
-            if key in self._made and self._made[key][0] == mark:
-                self._made.move_to_end(key)
-                return self._made[key][1]
-        answer = make()
-        with self._lock:
-            self._made[key] = mark, answer
-            self._made.move_to_end(key)
-            while len(self._made) > ROOM:
-                self._made.popitem(last=False)
-        return answer
+            self._marked[key] = mark, answer
+            self._marked.move_to_end(key)
+            while len(self._marked) > MARKED_ROOM:
+                self._marked.popitem(last=False)
 
     def ask(self, key: Hashable, question: Callable[[db.Cursor], T]) -> T:
         """The answer to a question about the store; nobody may change it. `key`: tells questions apart."""

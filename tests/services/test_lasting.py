@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app import store as db
-from app.services.lasting import ROOM, Lasting
+from app.services.lasting import MARKED_ROOM, ROOM, Lasting
 from app.store import Store
 from tests.store import rows
 
@@ -55,3 +55,17 @@ def test_only_the_newest_answers_are_kept(store: Store) -> None:
     for number in (*range(ROOM + 1), ROOM, 0):
         kept.ask(number, lambda cur, number=number: asked.append(number))
     assert asked == [*range(ROOM + 1), 0]
+
+
+def test_what_has_a_mark_outlives_writing_until_its_mark_is_another(store: Store) -> None:
+    kept = Lasting(store)
+    assert kept.recall("a", 1) is None
+    kept.keep("a", 1, "old")
+    store.write(rows.scene)
+    assert (kept.recall("a", 1), kept.recall("a", 2), kept.recall("b", 1)) == ("old", None, None)
+    kept.keep("a", 2, "new")
+    assert (kept.recall("a", 1), kept.recall("a", 2)) == (None, "new")
+    for number in range(MARKED_ROOM):
+        kept.recall("a", 2)
+        kept.keep(number, 1, number)
+    assert (kept.recall("a", 2), kept.recall(0, 1), kept.recall(1, 1)) == ("new", None, 1)
