@@ -190,6 +190,9 @@ def curve(
     if not 0 <= class_id <= 65535:
         raise Refused("A class has a number between 1 and 65535; 0 is the frame as a whole.")
 
+    # Of all frames, and the same for every piece of the curve that is asked for.
+    stale = ctx.lasting.ask(("stale", asset_id), lambda cur: _stale(cur, db.assets.get(cur, asset_id)))
+
     def query(cur: db.Cursor) -> CurveView:
         asset = db.assets.get(cur, asset_id)
         if not asset.frame_count:
@@ -209,18 +212,19 @@ def curve(
             warped=[_short(value) for value in found.warped],
             raw=[_short(value) for value in found.raw],
             area=found.area,
-            stale=_within(db.measures.stale_runs(cur, asset_id, _ranks(cur, asset)), first, last),
+            stale=_within(stale, first, last),
             cuts=db.measures.cuts(cur, asset_id, first, last + 1, most),
             at=found.at,
             worst=[None if frame is None else worst.get(frame) for frame in found.at],
         )
 
-    return ctx.lasting.ask(("curve", asset_id, class_id, track_id, start, stop, most), query)
+    return ctx.store.read(query)
 
 
-def _ranks(cur: db.Cursor, asset: Asset) -> str:
+def _stale(cur: db.Cursor, asset: Asset) -> list[Run]:
     project = db.projects.get(cur, asset.project_id)
-    return ranks_of(db.class_templates.get(cur, project.class_template_id))
+    ranks = ranks_of(db.class_templates.get(cur, project.class_template_id))
+    return db.measures.stale_runs(cur, asset.id, ranks)
 
 
 def _short(value: float | None) -> float | None:

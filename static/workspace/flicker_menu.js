@@ -40,7 +40,7 @@ export function createFlickerMenu({ t, on }) {
       for (const node of menu.querySelectorAll('[data-series]')) node.setAttribute('aria-checked', String(node.dataset.series === series));
       const words = changed ? `${t.n('flicker.changed', changed, { n: spaced(changed) })} · ${t('flicker.again')}` : t('flicker.again');
       again.hidden = !changed || busy;
-      many.textContent = changed > 999 ? '999+' : String(changed);
+      many.textContent = changed < 1000 ? String(changed) : `${Math.floor(changed / 1000)}k`;
       again.title = words;
       again.setAttribute('aria-label', words);
       stale.lastChild.textContent = words;
