@@ -27,6 +27,8 @@ FRAME = 0
 """The number under which a frame as a whole stands beside its labels."""
 LEAST_TRUSTED = 0.1
 """A label is warped only where at least this share of its pixels lies where the motion is trusted."""
+EVEN = 0.02
+"""Share of a frame from which on its labels weigh the same in the frame as a whole."""
 BOUNDARY_PIXELS = 140_000
 """Larger frames are thinned to at most about this many pixels before their boundaries are compared."""
 
@@ -58,8 +60,9 @@ def neighbours(before: Labels | None, after: Labels, motion: Motion | None) -> d
         motion: between both; None where it is not known: then there are raw figures only. Across a cut nothing
             is compared.
     A label that only one frame has is listed too. The frame as a whole has the area that is labelled at all, and
-    otherwise means over the labels, each weighted by the square root of the pixels compared: a label of a few
-    pixels cannot dominate, and neither can a road that fills half of the frame hide a car that flickers.
+    otherwise means over the labels, each weighted by the square root of the pixels compared, up to EVEN of the
+    frame: a label of a few pixels cannot dominate, and neither can a road that fills half of the frame hide a car
+    that flickers.
     """
     if before is not None and motion is not None and motion.cut:
         before = None
@@ -176,6 +179,7 @@ class _Overlap:
         self._columns = {number: at for at, number in enumerate(labels[1].tolist())}
         self._table = table
         self._before, self._after = table.sum(axis=1), table.sum(axis=0)
+        self.pixels = int(table.sum())
 
     @classmethod
     def count(cls, before: NDArray[np.uint16], after: NDArray[np.uint16]) -> _Overlap:
@@ -213,10 +217,13 @@ class _Overlap:
 
 def _whole(raw: _Overlap, rows: dict[int, Neighbour], weights: dict[int, tuple[int, int]]) -> Neighbour:
     was, area = raw.labelled()
+    most = EVEN * raw.pixels
 
     def mean(name: str, which: int) -> float | None:
         values = [(getattr(row, name), weights[number][which]) for number, row in rows.items()]
-        known = [(value, pixels**0.5) for value, pixels in values if value is not None and pixels]
+        known = [
+            (value, min(pixels, most) ** 0.5) for value, pixels in values if value is not None and pixels
+        ]
         total = sum(weight for _, weight in known)
         return sum(value * weight for value, weight in known) / total if total else None
 

@@ -106,10 +106,10 @@ def test_a_label_where_the_motion_is_hardly_trusted_has_no_warped_figures() -> N
 
 def test_a_label_of_a_few_pixels_cannot_dominate_a_frame_nor_a_large_one_hide_the_rest() -> None:
     before = np.ones(SHAPE, np.uint16)
-    before[:10, :10] = 2
+    before[:3, :3] = 2
     before[50:100, 50:100] = 3
     specks, car = before.copy(), before.copy()
-    specks[:10, :10] = 1
+    specks[:3, :3] = 1
     car[50:100, 50:100] = 1
     everywhere = np.ones(SHAPE, bool)
 
@@ -118,8 +118,8 @@ def test_a_label_of_a_few_pixels_cannot_dominate_a_frame_nor_a_large_one_hide_th
 
     assert whole(before).warped_iou == 1
     assert whole(specks).warped_iou > 0.9
-    assert whole(car).warped_iou < 0.75
-    # By pixels the lost car would leave 0.87: roads would hide it.
+    assert whole(car).warped_iou < 0.5
+    # Weighted by pixels it would be 0.77, by their square roots 0.65: the road would hide that the car is lost.
     assert whole(car).area == before.size
 
 
