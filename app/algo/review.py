@@ -109,7 +109,7 @@ def flicker(layer: Ints, place: Ints, area: Floats, warped: Floats, *, limit: fl
     both = np.minimum(over_in, over_out)
     worst = np.fmax(np.nan_to_num(into), np.where(both > 0, np.nan_to_num(out), 0.0))
     # What stays under the limit hardly shows, however unusual it is.
-    evidence = (both + 0.07 * over_in) * np.clip(worst / limit, 0.0, 1.0)
+    evidence = np.hypot(both, 0.5 * over_in) * np.clip(worst / limit, 0.0, 1.0)
     return _findings("flicker", layer, place, worst, _saturated(evidence**2))
 
 

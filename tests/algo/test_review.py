@@ -50,8 +50,14 @@ def test_a_frame_that_is_wrong_for_itself_counts_more_than_the_one_behind_it() -
     steady[9] = steady[10] = 0.4  # into and out of frame 9
     of = chances(flicker((1, steady)))
     assert max(of, key=lambda place: of[place]) == 9
-    assert of[9] > 3 * of.get(10, 0.0)
+    assert of[9] > 2 * of[10]
     assert of[9] > 0.5
+
+
+def test_a_mask_that_changes_for_good_is_offered_where_it_does() -> None:
+    steady = [np.nan] + [0.03] * 20
+    steady[9] = 0.5
+    assert flicker((1, steady)).place.tolist() == [9]
 
 
 def test_what_is_usual_for_a_layer_is_no_reason_to_look() -> None:
