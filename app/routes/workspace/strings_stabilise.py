@@ -19,8 +19,8 @@ def stabilise_strings() -> dict[str, str]:
         "stab.what_named": _("Track {name}"),
         "stab.classes": _("Classes to stabilise"),
         "stab.far": _("Frames"),
-        "stab.far_whole": _("Whole asset"),
-        "stab.far_range": _("Selected range"),
+        "stab.far_whole": _("Whole"),
+        "stab.far_range": _("Range"),
         "stab.far_shot": _("This shot"),
         "stab.far_around": _("Around here"),
         "stab.span": _("Frames {from}–{to}: {frames}, {labelled} with labels"),
@@ -46,6 +46,7 @@ def stabilise_strings() -> dict[str, str]:
             "All of these labels are anchors or lie on approved frames, so nothing would change."
         ),
         "stab.preview_none": _("Preview"),
+        "stab.begins": _("It begins."),
         "stab.waits": _("It waits for its turn."),
         "stab.previewing": _("Making the preview"),
         "stab.applying": _("Changing regions"),

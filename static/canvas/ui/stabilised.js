@@ -8,8 +8,9 @@ const number = (value) => (value === null || value === undefined ? '–' : value
 /** 'Smoothing: frame 12 of 60 · 34 % · about 8 s left' */
 export function progressOf(job, t) {
   if (job.state === 'waiting') return t('stab.waits');
+  if (!job.total) return t('stab.begins');
   const left = job.eta_s;
-  return [job.message, job.total && t('stab.percent', { percent: Math.floor((100 * job.done) / job.total) }),
+  return [job.message, t('stab.percent', { percent: Math.floor((100 * job.done) / job.total) }),
     left > 0 && (left < 90 ? t('stab.left_s', { n: Math.ceil(left) }) : t('stab.left_min', { n: Math.round(left / 60) }))].filter(Boolean).join(' · ');
 }
 
