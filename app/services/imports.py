@@ -400,8 +400,8 @@ def certificates(ctx: Context, job_id: str, start: int, limit: int) -> Certifica
     """The regions of an import by how well they give their masks back, the worst first."""
     _job(ctx, job_id)
     report = _report(ctx, job_id)
-    if report is None or report.dry_run:
-        raise NotFound("There are no certificates: nothing was imported yet.")
+    if report is None or report.dry_run or report.kept is not None:
+        raise NotFound("There are no certificates: nothing became regions.")
     decode = msgspec.json.Decoder(CertificateRow).decode
     with (ctx.paths.job(job_id) / "certificates.jsonl").open("rb") as file:
         rows = [decode(line) for line in islice(file, start, start + limit)]

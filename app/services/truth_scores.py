@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,12 +12,13 @@ from msgspec.structs import asdict
 from app import store as db
 from app.errors import NotFound, Refused
 from app.i18n import gettext as _
-from app.models import Asset, ClassTemplate, Id, Job, Project, Stamp, Truth, TruthScore, frame_id, new_id
+from app.models import Asset, ClassTemplate, Id, Job, Project, TruthScore, frame_id, new_id
 from app.services import exports, jobs, projects, truth_sums
 from app.services.context import Context
 from app.services.frame_runs import runs_of
 from app.services.truth_sums import ClassSum, Counts, TrackSum
 from app.stamps import ranks_of
+from app.store.scores import Place
 
 WORST = 50
 """Frames in the list of the worst."""
@@ -62,7 +63,7 @@ class AnnotatorScore(Struct, kw_only=True):
 
 
 class TrackScore(TrackSum, kw_only=True):
-    """`name`: of the track, "" without one."""
+    """`object`: as its source calls it; `name`: of the track, "" without one."""
 
     asset_id: str
     name: str
@@ -98,18 +99,20 @@ class Scores(Struct, kw_only=True):
     worst: list[FrameScore]
 
 
-class AssetScores(Struct, kw_only=True):
-    """What is known of one asset. `now`: the stamps that the labels have."""
+class Known(Struct, kw_only=True):
+    """What is known of the assets with hidden ground truth. `places`: their frames that have some, in order;
+    `objects`: those of the assets whose truth tells objects apart.
+    """
 
-    asset: Asset
-    truths: dict[int, Truth]
-    now: dict[int, Stamp]
-    rows: list[TruthScore]
+    project: Project
+    template: ClassTemplate
+    assets: list[Asset]
+    objects: set[str]
+    places: list[Place]
 
-    def stale(self, row: TruthScore) -> bool:
-        truth = self.truths.get(row.frame_index)
-        then = Stamp(regions=row.regions, revisions=row.revisions, updated_at=row.updated_at, ranks=row.ranks)
-        return truth is None or row.truth_at != truth.created_at or self.now.get(row.frame_index) != then
+    @property
+    def ids(self) -> list[str]:
+        return [asset.id for asset in self.assets]
 
 
 def submit(ctx: Context, project_id: str, wanted: NewScore) -> Job:
@@ -123,45 +126,43 @@ def submit(ctx: Context, project_id: str, wanted: NewScore) -> Job:
     except NotFound:
         pass
 
-    def query(cur: db.Cursor) -> tuple[Project, list[AssetScores]]:
+    def query(cur: db.Cursor) -> Known:
         projects.require_live(cur, project_id)
-        project, _template, known = read(cur, project_id, wanted.asset_id)
-        return project, known
+        return read(cur, project_id, wanted.asset_id)
 
-    project, known = ctx.store.read(query)
-    if not known:
+    known = ctx.store.read(query)
+    if not known.places:
         raise Refused(
             _(
                 "There is no hidden ground truth yet. Import some as hidden, or keep labels of finished frames."
             )
         )
-    due = {one.asset.id: _due(one, wanted.all) for one in known}
+    due: dict[str, list[int]] = {id: [] for id in known.ids}
+    for place in known.places:
+        if wanted.all or not place.current:
+            due[place.asset_id].append(place.frame_index)
     ctx.require_space()
     folder = ctx.paths.job(job_id)
     folder.mkdir(parents=True, exist_ok=True)
     snapshot, truths = folder / "input.jsonl", folder / "truths.json"
     if not snapshot.exists():
-        kept_at = {
-            one.asset.id: {index: one.truths[index].created_at for index in due[one.asset.id]}
-            for one in known
-        }
+        kept_at = ctx.store.read(lambda cur: {id: _kept_at(cur, id) for id in known.ids})
         truths.write_bytes(msgspec.json.encode(kept_at))
         frames = {id: runs_of(indices) for id, indices in due.items()}
-        exports.write_snapshot(ctx, project_id, [one.asset for one in known], snapshot, frames)
+        exports.write_snapshot(ctx, project_id, known.assets, snapshot, frames)
     return jobs.submit(
         ctx,
         "score",
         project_id,
-        f"Score against hidden ground truth: {project.name}",
+        f"Score against hidden ground truth: {known.project.name}",
         {"data_dir": str(ctx.paths.data), "input": str(snapshot), "truths": str(truths)},
         asset_id=wanted.asset_id,
         id=job_id,
     )
 
 
-def _due(known: AssetScores, all: bool) -> list[int]:
-    fine = set() if all else {row.frame_index for row in known.rows if not known.stale(row)}
-    return sorted(known.truths.keys() - fine)
+def _kept_at(cur: db.Cursor, asset_id: str) -> dict[int, float]:
+    return {truth.frame_index: truth.created_at for truth in db.truths.of_asset(cur, asset_id)}
 
 
 def on_records(cur: db.Cursor, job: Job, records: list[dict[str, Any]]) -> None:
@@ -170,80 +171,77 @@ def on_records(cur: db.Cursor, job: Job, records: list[dict[str, Any]]) -> None:
     for row in msgspec.convert(records, list[TruthScore]):
         by_asset.setdefault(row.asset_id, []).append(row)
     for asset_id, rows in by_asset.items():
-        kept_at = {truth.frame_index: truth.created_at for truth in db.truths.of_asset(cur, asset_id)}
+        kept_at = _kept_at(cur, asset_id)
         db.truths.store_scores(
             cur, asset_id, [row for row in rows if kept_at.get(row.frame_index) == row.truth_at]
         )
 
 
-def read(
-    cur: db.Cursor, project_id: str, asset_id: str | None
-) -> tuple[Project, ClassTemplate, list[AssetScores]]:
-    """The project, its class template and its assets with hidden ground truth, or one of them. Raises NotFound."""
+def read(cur: db.Cursor, project_id: str, asset_id: str | None) -> Known:
+    """The assets of the project that have hidden ground truth, or one of them. Raises NotFound."""
     project, assets = exports.selection(cur, project_id, asset_id)
     template = db.class_templates.get(cur, project.class_template_id)
-    ranks = ranks_of(template)
-    known = []
-    for asset in assets:
-        truths = {truth.frame_index: truth for truth in db.truths.of_asset(cur, asset.id)}
-        if truths:
-            known.append(
-                AssetScores(
-                    asset=asset,
-                    truths=truths,
-                    now=db.truths.stamps(cur, asset.id, ranks),
-                    rows=db.truths.scores(cur, asset.id),
-                )
-            )
-    return project, template, known
+    kept = db.truths.counts(cur, project_id)
+    chosen = [asset for asset in assets if asset.id in kept]
+    return Known(
+        project=project,
+        template=template,
+        assets=chosen,
+        objects={id for id, count in kept.items() if count.objects},
+        places=db.scores.places(cur, [asset.id for asset in chosen], ranks_of(template)),
+    )
 
 
 def view(ctx: Context, project_id: str, asset_id: str | None) -> Scores:
     """The scores of the project, or of one of its assets. Raises NotFound."""
-
-    def query(cur: db.Cursor) -> tuple[ClassTemplate, list[AssetScores], dict[str, str]]:
-        _project, template, known = read(cur, project_id, asset_id)
-        names = {track.id: track.name for track in db.tracks.of_project(cur, project_id)}
-        return template, known, names
-
-    return _scores(*ctx.store.read(query))
+    return ctx.store.read(lambda cur: _view(cur, read(cur, project_id, asset_id)))
 
 
-def _scores(template: ClassTemplate, known: list[AssetScores], names: dict[str, str]) -> Scores:
-    rows = [(one, row) for one in known for row in one.rows]
+def _view(cur: db.Cursor, known: Known) -> Scores:
+    by_author = db.scores.cells(cur, known.ids)
     counts: Counts = {}
-    contours: dict[int, list[float]] = {}
-    for _one, row in rows:
-        truth_sums.counts_of(row.cells, counts)
-        for class_id, f in row.contours:
-            contours.setdefault(class_id, []).append(f)
+    for own in by_author.values():
+        for cell, pixels in own.items():
+            counts[cell] = counts.get(cell, 0) + pixels
     whole = truth_sums.sums_of(counts)
-    stale = sum(one.stale(row) for one, row in rows)
-    frames = sum(len(one.truths) for one in known)
-    classes = _named(template, whole.classes, contours)
+    classes = _named(known.template, whole.classes, db.scores.contours(cur, known.ids))
+    scored = sum(place.scored for place in known.places)
     return Scores(
-        frames=frames,
-        scored=len(rows),
-        stale=stale,
-        unscored=frames - len(rows),
+        frames=len(known.places),
+        scored=scored,
+        stale=sum(place.scored and not place.current for place in known.places),
+        unscored=len(known.places) - scored,
         pixels=whole.pixels,
         pixel_accuracy=whole.pixel_accuracy,
         miou=whole.miou,
         boundary_f=truth_sums.mean([row.boundary_f for row in classes if row.boundary_f is not None]),
         classes=classes,
         confusion=_confusion(counts),
-        annotators=annotators(template, [row for _one, row in rows]),
-        tracks=[
-            TrackScore(**asdict(track), asset_id=one.asset.id, name=names.get(track.track_id or "", ""))
-            for one in known
-            for track in truth_sums.tracks_of(one.rows)
-        ],
-        worst=sorted(_by_frame(known), key=lambda frame: (frame.miou, frame.frame_id))[:WORST],
+        annotators=annotators(known.template, by_author, db.scores.frames_of_authors(cur, known.ids)),
+        tracks=_tracks(cur, known),
+        worst=_worst(cur, known),
     )
 
 
+def _tracks(cur: db.Cursor, known: Known) -> list[TrackScore]:
+    names = {track.id: track.name for track in db.tracks.of_project(cur, known.project.id)}
+    return [
+        _track(track, id, names)
+        for id in known.ids
+        if id in known.objects
+        for track in truth_sums.tracks_of(db.truths.scores(cur, id))
+    ]
+
+
+def _track(track: TrackSum, asset_id: str, names: dict[str, str]) -> TrackScore:
+    found = TrackScore(**asdict(track), asset_id=asset_id, name=names.get(track.track_id or "", ""))
+    # Imported objects are told apart by class and name, labels that were kept by their tracks.
+    found.object = names.get(track.object) or track.object.partition(":")[2] or track.object
+    return found
+
+
 def _named(
-    template: ClassTemplate, classes: list[ClassSum], contours: dict[int, list[float]]
+    template: ClassTemplate, classes: list[ClassSum], contours: Mapping[int, float]
 ) -> list[ClassScore]:
     by_id = {known.id: known for known in template.classes}
     found = []
@@ -254,7 +252,7 @@ def _named(
                 **asdict(row),
                 name=known.name if known else "",
                 colour=known.colour if known else "",
-                boundary_f=truth_sums.mean(contours.get(row.class_id, [])),
+                boundary_f=contours.get(row.class_id),
             )
         )
     return found
@@ -265,18 +263,13 @@ def _confusion(counts: Counts) -> Confusion:
     return Confusion(class_ids=ids, rows=[[counts.get((row, column), 0) for column in ids] for row in ids])
 
 
-def annotators(template: ClassTemplate, rows: list[TruthScore]) -> list[AnnotatorScore]:
-    """The scores of everybody who labelled one of the frames, by name."""
-    counts: dict[str, Counts] = {}
-    frames: dict[str, int] = {}
-    for row in rows:
-        for author in {cell.author for cell in row.cells} - {""}:
-            frames[author] = frames.get(author, 0) + 1
-            own = [cell for cell in row.cells if cell.author == author]
-            truth_sums.counts_of(own, counts.setdefault(author, {}))
+def annotators(
+    template: ClassTemplate, cells: Mapping[str, Counts], frames: Mapping[str, int]
+) -> list[AnnotatorScore]:
+    """The scores of everybody who labelled one of the frames, by name. `cells`, `frames`: of each author."""
     found = []
-    for author in sorted(counts):
-        sums = truth_sums.sums_of(counts[author])
+    for author in sorted(cells.keys() - {""}):
+        sums = truth_sums.sums_of(cells[author])
         found.append(
             AnnotatorScore(
                 author=author,
@@ -290,19 +283,18 @@ def annotators(template: ClassTemplate, rows: list[TruthScore]) -> list[Annotato
     return found
 
 
-def _by_frame(known: list[AssetScores]) -> Iterator[FrameScore]:
-    """Every scored frame whose truth shows a class."""
-    for one in known:
-        for row in one.rows:
-            sums = truth_sums.sums_of(truth_sums.counts_of(row.cells))
-            if sums.miou is None or sums.pixel_accuracy is None:
-                continue
-            yield FrameScore(
-                frame_id=frame_id(one.asset.id, row.frame_index),
-                asset_id=one.asset.id,
-                asset_name=one.asset.name,
-                index=row.frame_index,
-                miou=sums.miou,
-                pixel_accuracy=sums.pixel_accuracy,
-                stale=one.stale(row),
-            )
+def _worst(cur: db.Cursor, known: Known) -> list[FrameScore]:
+    names = {asset.id: asset.name for asset in known.assets}
+    current = {(place.asset_id, place.frame_index) for place in known.places if place.current}
+    return [
+        FrameScore(
+            frame_id=frame_id(row.asset_id, row.frame_index),
+            asset_id=row.asset_id,
+            asset_name=names[row.asset_id],
+            index=row.frame_index,
+            miou=row.miou,
+            pixel_accuracy=row.accuracy,
+            stale=(row.asset_id, row.frame_index) not in current,
+        )
+        for row in db.scores.worst(cur, known.ids, WORST)
+    ]

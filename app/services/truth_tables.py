@@ -48,29 +48,35 @@ def file(ctx: Context, project_id: str, format: str, asset_id: str | None) -> tu
 
 
 def _csv(ctx: Context, project_id: str, asset_id: str | None) -> bytes:
-    _project, template, known = ctx.store.read(lambda cur: truth_scores.read(cur, project_id, asset_id))
-    names = {known.id: known.name for known in template.classes}
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for one in known:
-        for row in one.rows:
-            contours = dict(row.contours)
-            stale = one.stale(row)
-            for own in truth_sums.sums_of(truth_sums.counts_of(row.cells)).classes:
-                writer.writerow(
-                    [
-                        _text(one.asset.name),
-                        row.frame_index,
-                        own.class_id,
-                        _text(names.get(own.class_id, "")),
-                        own.truth_px,
-                        own.found_px,
-                        own.both_px,
-                        *map(_number, (own.iou, own.precision, own.recall, contours.get(own.class_id))),
-                        int(stale),
-                    ]
-                )
+
+    def query(cur: db.Cursor) -> None:
+        known = truth_scores.read(cur, project_id, asset_id)
+        names = {one.id: one.name for one in known.template.classes}
+        current = {(place.asset_id, place.frame_index) for place in known.places if place.current}
+        for asset in known.assets:
+            for row in db.truths.scores(cur, asset.id):
+                contours = dict(row.contours)
+                stale = (asset.id, row.frame_index) not in current
+                for own in truth_sums.sums_of(truth_sums.counts_of(row.cells)).classes:
+                    figures = (own.iou, own.precision, own.recall, contours.get(own.class_id))
+                    writer.writerow(
+                        [
+                            _text(asset.name),
+                            row.frame_index,
+                            own.class_id,
+                            _text(names.get(own.class_id, "")),
+                            own.truth_px,
+                            own.found_px,
+                            own.both_px,
+                            *map(_number, figures),
+                            int(stale),
+                        ]
+                    )
+
+    ctx.store.read(query)
     return out.getvalue().encode()
 
 

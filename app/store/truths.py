@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from app.models import Stamp, Truth, TruthScore
+from app.models import Truth, TruthScore
 from app.store.cursor import Codec, Cursor
 
 CODEC = Codec(Truth)
@@ -39,14 +40,8 @@ select asset_id, frame_index, regions, revisions, updated_at, ranks, truth_at, c
     contours
 from truth_score where asset_id = $asset_id order by frame_index
 """
-STAMPS = """
-select truth.frame_index, count(region.id), coalesce(sum(region.revision), 0), coalesce(max(region.updated_at), 0)
-from truth left join region on region.asset_id = truth.asset_id and region.frame_index = truth.frame_index
-where truth.asset_id = $asset_id
-group by truth.frame_index
-"""
 COUNTS = """
-select asset.id, count(distinct truth.frame_index)
+select asset.id, count(*), count(*) filter (truth.objects)
 from asset join truth on truth.asset_id = asset.id
 where asset.project_id = $project_id and asset.trashed_at is null
 group by asset.id
@@ -72,17 +67,16 @@ def of_asset(cur: Cursor, asset_id: str) -> list[Truth]:
     return CODEC.rows(cur.all(OF_ASSET, asset_id=asset_id))
 
 
-def counts(cur: Cursor, project_id: str) -> dict[str, int]:
-    """Asset id → how many frames with hidden ground truth it has; assets without any are left out."""
-    return dict(cur.all(COUNTS, project_id=project_id))
+class Count(NamedTuple):
+    """Frames with hidden ground truth; how many of them tell objects apart."""
+
+    frames: int
+    objects: int
 
 
-def stamps(cur: Cursor, asset_id: str, ranks: str) -> dict[int, Stamp]:
-    """What the labels of the frames with hidden ground truth are like now, by frame index."""
-    return {
-        index: Stamp(regions=count, revisions=int(revisions), updated_at=updated_at, ranks=ranks)
-        for index, count, revisions, updated_at in cur.all(STAMPS, asset_id=asset_id)
-    }
+def counts(cur: Cursor, project_id: str) -> dict[str, Count]:
+    """By asset that has any; those in the trash are left out."""
+    return {id: Count(frames, objects) for id, frames, objects in cur.all(COUNTS, project_id=project_id)}
 
 
 def store_scores(cur: Cursor, asset_id: str, rows: Sequence[TruthScore]) -> None:

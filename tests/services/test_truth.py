@@ -223,7 +223,7 @@ def test_tracks_are_scored_against_the_objects_of_the_truth(world: World) -> Non
         upload_id=world.server.upload("t.zip", zipped(maps)), mapping=mapping, budget=0, iou_target=1
     )
     disc, bar = world.score()["tracks"]
-    assert (disc["object"], disc["class_id"], disc["name"], disc["frames"]) == ("1:shots/1", 1, "shots/1", 2)
+    assert (disc["object"], disc["class_id"], disc["name"], disc["frames"]) == ("shots/1", 1, "shots/1", 2)
     assert (disc["j"], disc["f"], disc["jf"]) == (1, 1, 1)
     assert (bar["name"], bar["frames"], bar["jf"]) == ("shots/2", 2, 0.5)
     job = world.server.finished(world.keep(frames=[1]))

@@ -27,7 +27,7 @@ from app.models import (
     frame_id,
     new_id,
 )
-from app.services import truth_scores
+from app.services import truth_scores, truth_sums
 from app.stamps import ranks_of, stamp_of
 from tasks import keep_truth, score, truth_files, truth_maps
 from tasks.channel import Channel, Stopping, read_partial
@@ -139,7 +139,9 @@ def test_each_pixel_is_its_authors_and_an_unlabelled_one_the_main_authors(world:
         assert (rows[index].ranks, rows[index].truth_at) == (stamp.ranks, 5.0 + index)
     # A frame without regions is nobody's.
     assert {one.author for one in rows[3].cells} == {""}
-    ann, bob = truth_scores.annotators(TEMPLATE, rows)
+    cells = [one for row in rows for one in row.cells]
+    counts = {name: truth_sums.counts_of(c for c in cells if c.author == name) for name in ("", "ann", "bob")}
+    ann, bob = truth_scores.annotators(TEMPLATE, counts, {"ann": 3, "bob": 3})
     assert (ann.author, ann.frames, ann.miou) == ("ann", 3, pytest.approx(0.8))
     assert ann.pixel_accuracy == pytest.approx(14 / 16)
     assert (bob.author, bob.frames, bob.miou, bob.pixel_accuracy) == ("bob", 3, 1, 1)
