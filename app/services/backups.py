@@ -1,8 +1,8 @@
 """Backups of the whole data folder: made while the server runs, put back while none does.
 
-`backups/<time>/` holds a copy of the database, its high-water mark, and the assets. Files of assets are never
-changed once they have their name, so they are hard links where the disk can: a backup takes little space and
-time. Against a broken disk copy the folder elsewhere; the copy can be restored as well.
+`backups/<time>/` holds a copy of the database, its high-water mark, and the assets with their hidden ground truth.
+Files of assets are replaced, never changed, so they are hard links where the disk can: a backup takes little space
+and time. Against a broken disk copy the folder elsewhere; the copy can be restored as well.
 
 The database is copied first: whatever its rows refer to is still there when the assets are linked after it.
 Label maps, exports, logs and the queue are not in a backup: they follow from what is.

@@ -12,13 +12,15 @@ import pytest
 
 from app import store as db
 from app.errors import NotFound, Refused, StoreDamaged, Unavailable
-from app.models import Project, new_id
-from app.services import backups
+from app.models import Project, Truth, new_id
+from app.services import backups, truths
 from app.services.context import Context, Paths
 from app.services.events import Events
 from app.settings import load
 from app.store import Store
 from app.store.db import NAME
+from tasks import truth_files
+from tests.store import rows
 
 
 @pytest.fixture
@@ -92,6 +94,24 @@ def test_restore_brings_back_the_state_and_keeps_what_was_there(ctx: Context) ->
     assert (aside / "assets/a/source.mp4").read_bytes() == b"spoilt"
     assert (aside / "assets/b").is_dir()
     assert projects_in(aside) == {kept, late}
+
+
+def test_hidden_ground_truth_survives_its_deletion_in_a_backup(ctx: Context) -> None:
+    data = ctx.paths.data
+    project, asset, _frames = ctx.store.write(rows.scene)
+    ctx.store.write(lambda cur: db.truths.store(cur, [Truth(asset_id=asset.id, frame_index=1, source="s")]))
+    folder = truth_files.folder_of(data, asset.id)
+    folder.mkdir(parents=True)
+    truth_files.map_path(folder, 1).write_bytes(b"map")
+    truth_files.objects_path(folder, 1).write_bytes(b"objects")
+    backups.make(ctx)
+    assert truths.delete(ctx, project.id, asset_id=asset.id, index=1).frames == 1
+    assert list(folder.iterdir()) == []
+    ctx.store.close()
+    backups.restore(data, "latest")
+    assert [path.read_bytes() for path in sorted(folder.iterdir())] == [b"objects", b"map"]
+    with Store.open(data) as store:
+        assert [row.frame_index for row in store.read(lambda cur: db.truths.of_asset(cur, asset.id))] == [1]
 
 
 def test_a_backup_copied_elsewhere_restores_into_an_empty_folder(ctx: Context, tmp_path: Path) -> None:
