@@ -94,7 +94,8 @@ def tell(ctx: Context, job: Job, records: list[dict[str, Any]]) -> None:
         ctx.events.publish(
             "regions", {"frame_id": None, "actor": args["actor"], "key": "", "job": job.id}, job.project_id
         )
-    ctx.events.publish("template", {"id": args["class_template"]["id"], "revision": None})
+    if args["new_classes"] or args["remember"]:
+        ctx.events.publish("template", {"id": args["class_template"]["id"], "revision": None})
 
 
 def _require_frames(cur: db.Cursor, ids: list[str]) -> None:

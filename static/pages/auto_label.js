@@ -14,12 +14,15 @@ let engines = [];
 let rows = [];
 /** The words for the classes, where the engine looks for words. */
 let words = null;
-/** The job that is shown, and whether it makes label maps, regions of them, or finds words. */
+/** The job that is shown, and whether it finds words. */
 let job = null;
-let stage = 'label';
+let finds = false;
+/** The filters that may follow, by id. */
+let filters = {};
 
 register('open-auto-label', async () => {
   engines = (await api('GET', '/engines')).filter((engine) => engine.can.includes('label') || engine.can.includes('find'));
+  filters = Object.fromEntries((await api('GET', '/stabilisers')).map((one) => [one.id, one]));
   ask('auto-label-dialog', send, prepare);
 });
 
@@ -32,12 +35,37 @@ function prepare(form) {
   form.onchange = (event) => {
     if (event.target === select) showEngine(form);
     byId('al-part').hidden = form.elements.range.value !== 'part';
+    showFilter(form, event.target === form.elements.filter);
     showGo(form);
   };
   byId('al-part').hidden = form.elements.range.value !== 'part';
+  const filter = form.elements.filter;
+  if (!filter.options.length) {
+    filter.replaceChildren(...Object.values(filters).map((one) => make('option', { value: one.id }, one.title)));
+    showFilter(form, true);
+  }
+  showFilter(form, false);
   byId('al-found').hidden = true;
   byId('al-progress').hidden = !job;
   return showEngine(form);
+}
+
+/** The parameter of the chosen filter and its range; `fresh`: with its default. */
+function showFilter(form, fresh) {
+  const chosen = filters[form.elements.filter.value];
+  const field = form.elements.strength;
+  byId('al-then').hidden = !form.elements.stabilise.checked;
+  byId('al-strength-name').textContent = t(chosen.parameter === 'alpha' ? 'al_alpha' : 'al_window');
+  byId('al-strength-unit').hidden = chosen.parameter === 'alpha';
+  Object.assign(field, { min: String(chosen.least), max: String(chosen.most), step: String(chosen.step) });
+  if (fresh) field.value = String(chosen.default);
+}
+
+function thenOf(form) {
+  const { filter, strength, stabilise, measure } = form.elements;
+  const then = { measure: measure.checked };
+  if (stabilise.checked) then.smoothing = { method: filter.value, [filters[filter.value].parameter]: Number(strength.value) };
+  return then;
 }
 
 async function showEngine(form) {
@@ -98,7 +126,7 @@ function showGo(form) {
 
 async function send(fields, form) {
   const { dataset } = form.querySelector('.al');
-  const body = { id: newId(), asset_id: dataset.asset, engine: fields.engine };
+  const body = { id: newId(), asset_id: dataset.asset, engine: fields.engine, then: thenOf(form) };
   if (words) Object.assign(body, { texts: words.texts(), every: Number(fields.every), threshold: Number(fields.threshold) / 100 });
   else Object.assign(body, { existing: fields.existing, min_area: Number(fields.min_area), mapping: {} });
   for (const { name, select } of rows) {
@@ -109,7 +137,7 @@ async function send(fields, form) {
   if (fields.range === 'part') Object.assign(body, { start: Number(fields.first) - 1, stop: Number(fields.last) - 1 });
   if (fields.range !== 'all' && !(body.start >= 0 && body.stop < Number(dataset.frames) && body.start <= body.stop)) throw new Error(t('al_range', { n: count(Number(dataset.frames)) }));
   job = (await api('POST', `/projects/${project}/${words ? 'tracks' : 'auto-label'}`, body)).id;
-  stage = words ? 'find' : 'label';
+  finds = Boolean(words);
   byId('al-found').hidden = true;
   await showJob();
   return false;
@@ -120,27 +148,23 @@ async function showJob() {
   const mine = job;
   const found = await api('GET', `/jobs/${mine}`).catch(() => null);
   if (!found || mine !== job) return;
-  if (stage === 'label' && found.state === 'done') {
-    job = found.result.import_job;
-    stage = 'regions';
-    await showJob();
-    return;
-  }
   const running = showBar(byId('al-progress'), found);
+  const of = (kind) => (found.result?.stages ?? []).find((one) => one.kind === kind);
+  const made = of('import_labels')?.result ?? found.result ?? {};
+  const steadied = of('stabilise')?.result;
   const left = found.eta_s === null ? '' : ` · ${seconds(found.eta_s)}`;
   byId('al-state').textContent = {
-    waiting: () => t(stage === 'regions' ? 'al_regions_waiting' : 'al_waiting'),
-    running: () => t(stage === 'regions' ? 'al_regions_running' : 'al_running', { done: count(found.done), total: count(found.total) }) + left,
+    waiting: () => t('al_waiting'),
+    running: () => (found.message || t('al_running', { done: count(found.done), total: count(found.total) })) + left,
     paused: () => t('job_rests'),
-    done: () => t('al_done', { n: count(found.result.regions), count: found.result.regions }),
-    cancelled: () => t(stage === 'find' ? 'al_find_cancelled' : 'al_cancelled'),
+    done: () => [t('al_done', { n: count(made.regions), count: made.regions }), ...(steadied ? [t('al_stabilised', { percent: Math.round(steadied.improvement_percent ?? 0) })] : [])].join(' '),
+    cancelled: () => t(finds || of('import_labels')?.state === 'done' ? 'al_find_cancelled' : 'al_cancelled'),
     failed: () => `${t('al_failed')} ${found.reason}`,
   }[found.state]();
   byId('al-state').classList.toggle('errc', found.state === 'failed');
-  byId('al-state').classList.toggle('tr', found.state !== 'failed');
-  if (found.state === 'done' && stage === 'regions') {
+  if (found.state === 'done' && of('import_labels')) {
     byId('al-found').hidden = false;
-    byId('al-found').firstElementChild.href = `/projects/${project}/import?job=${job}`;
+    byId('al-found').firstElementChild.href = `/projects/${project}/import?job=${of('import_labels').job}`;
   }
   if (!running) job = null;
   const form = document.querySelector('#auto-label-dialog form');
