@@ -146,7 +146,7 @@ document.body.addEventListener('htmx:response:error', async (event) => {
 });
 
 // ---- live events; several of one kind in a short while are one
-const KINDS = ['job', 'project', 'frame', 'regions', 'process', 'template'];
+const KINDS = ['job', 'project', 'frame', 'regions', 'process', 'template', 'seen'];
 const pending = new Map();
 let silent = 0;
 function hear(kind, data) {

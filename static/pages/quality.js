@@ -49,8 +49,11 @@ function mark() {
 }
 function hear() {
   for (const one of sections) old.add(one.id);
-  clearTimeout(timer);
-  timer = setTimeout(() => settle(shown()), SETTLE_MS);
+  // Not put off by what follows: a running job is heard of again and again.
+  timer ||= setTimeout(() => {
+    timer = 0;
+    settle(shown());
+  }, SETTLE_MS);
 }
 if (main) {
   mark();
@@ -66,7 +69,9 @@ function tally() {
   const all = rows();
   const n = all.filter((one) => one.checked).length;
   button.disabled = !n;
-  button.lastElementChild.textContent = n ? t('approve_n', { n }) : t('approve_none');
+  const words = n ? t('approve_n', { n }) : t('approve_none');
+  // Setting it anew would be a change to the observer below, without end.
+  if (button.lastElementChild.textContent !== words) button.lastElementChild.textContent = words;
   const every = document.getElementById('pick-all');
   every.checked = n > 0 && n === all.length;
   every.indeterminate = n > 0 && n < all.length;

@@ -14,7 +14,8 @@ from app.services.context import Context
 from app.services.metrics import AssetFigures, ClassFigures, CurveView, TrackFigures
 
 POINTS = 300
-WORST = 8
+WIDTH, HEIGHT, AREA = 1000, 160, 56
+WORST, LEAST = 8, 3
 SORTS = (
     "name",
     "frames",
@@ -48,7 +49,7 @@ class Layer(Struct, kw_only=True):
 
 class StabilitySection(Struct, kw_only=True):
     """`over`: frames above the limit, of the layer that is shown; `worst`: (frame number, value); `facts`: (label,
-    value); `busy`: whether a job measures.
+    value); `area`: a path, AREA high, of the layer's area, `most_px` at its highest; `busy`: whether a job measures.
     """
 
     asset: str
@@ -60,6 +61,8 @@ class StabilitySection(Struct, kw_only=True):
     layer: Layer | None
     curve: charts.Curve | None
     sentence: str
+    area: str
+    most_px: int
     worst: list[tuple[int, float]]
     facts: list[tuple[str, str]]
     classes: list[Layer]
@@ -83,6 +86,8 @@ def section(ctx: Context, place: Place) -> StabilitySection:
         layer=None,
         curve=None,
         sentence="",
+        area="",
+        most_px=0,
         worst=[],
         facts=[],
         classes=[],
@@ -110,8 +115,8 @@ def section(ctx: Context, place: Place) -> StabilitySection:
         found.curve = charts.curve(
             [line.warped],
             limit=line.limit,
-            width=1000,
-            height=160,
+            width=WIDTH,
+            height=HEIGHT,
             start=line.start,
             step=line.step,
             frames=line.stop + 1 - line.start,
@@ -126,6 +131,9 @@ def section(ctx: Context, place: Place) -> StabilitySection:
     ) % {"n": as_count(found.measured), "over": as_count(found.over)}
     if found.layer is None:
         found.facts = facts_of(shown.summary)
+    else:
+        found.most_px = max((area for area in line.area if area is not None), default=0)
+        found.area = charts.line(line.area, WIDTH, AREA, float(found.most_px))
     return found
 
 
@@ -174,10 +182,11 @@ def curve_of(ctx: Context, shown: AssetFigures, layer: Layer | None) -> CurveVie
 
 
 def worst_of(line: CurveView) -> list[tuple[int, float]]:
-    """The first frame of the worst points, by number, the worst first."""
+    """The first frame of the worst points above the limit, three in any case, by number, the worst first."""
     known = [(value, at) for at, value in enumerate(line.warped) if value]
-    known.sort(reverse=True)
-    return [(line.start + at * line.step + 1, value) for value, at in known[:WORST]]
+    known.sort(key=lambda one: (-one[0], one[1]))
+    shown = [one for rank, one in enumerate(known[:WORST]) if rank < LEAST or one[0] > line.limit]
+    return [(line.start + at * line.step + 1, value) for value, at in shown]
 
 
 def facts_of(summary: Summary) -> list[tuple[str, str]]:
