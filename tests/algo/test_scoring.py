@@ -82,6 +82,24 @@ def test_contours_and_objects_agree_with_the_measures_of_whole_masks(seed: int) 
             assert (one.j, one.f) == pytest.approx((whole.j, whole.f)) if one else whole.both == 0
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_small_things_in_a_large_frame_are_judged_as_whole_masks_are(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth, found = np.zeros((2, 90, 120), np.uint16)
+    for number in (1, 2, 3):
+        x, y = rng.integers(0, 100), rng.integers(0, 70)
+        truth[y : y + 14, x : x + 12] = number
+        x, y = x + rng.integers(-4, 5), y + rng.integers(-4, 5)
+        found[max(0, y) : y + 13, max(0, x) : x + 15] = number
+    met = {(one.object, one.track): one for one in scoring.objects(truth, found).meetings}
+    fs = scoring.contours(truth, found)
+    for number in np.unique(truth[truth > 0]).tolist():
+        whole = agreement(truth == number, found == number)
+        assert 0 < whole.f < 1 or whole.j > 0
+        assert (met[number, number].j, met[number, number].f) == pytest.approx((whole.j, whole.f))
+        assert fs[number] == pytest.approx(whole.f)
+
+
 def test_two_that_lie_far_apart_do_not_meet_and_an_empty_frame_counts_nothing() -> None:
     truth, found = np.zeros((2, 300, 400), np.uint16)
     truth[10:40, 10:40], found[200:240, 300:340] = 3, 5
@@ -144,3 +162,8 @@ def test_objects_and_tracks_are_paired_over_the_whole_asset_and_judged_where_eit
     assert (cat.track_id, cat.frames) == ("t2", 3)
     assert cat.j == pytest.approx(5 / 75 / 3)
     assert (bird.track_id, bird.frames, bird.jf) == (None, 1, 0)
+
+
+def test_a_track_that_covers_everything_is_not_the_one_of_a_small_object() -> None:
+    rows = [frame(0, ("dog", "all", 100, 100, 9000, 0.1), ("dog", "close", 90, 100, 95, 0.9))]
+    assert truth_sums.tracks_of(rows)[0].track_id == "close"
