@@ -13,11 +13,13 @@ from msgspec.structs import replace
 
 from app import store as db
 from app.models import Measured, Region, Run, Summary
-from app.services import measuring, metrics
+from app.services import exports, measuring, metrics
+from app.services.context import Paths
 from app.services.lasting import Lasting
 from app.smoothing import FLICKER_LIMIT
 from app.stamps import ranks_of, stamp_of
 from app.store import Store
+from tasks.snapshot import Snapshot
 from tests.store import rows
 
 
@@ -154,3 +156,17 @@ def test_a_gap_is_a_loss_where_more_is_labelled_on_both_sides(labelled: list[Run
 def test_frames_are_shown_with_the_one_before_each() -> None:
     assert measuring.with_predecessors([(0, 2), (5, 1), (7, 3)]) == [(0, 2), (4, 6)]
     assert measuring.with_predecessors([]) == []
+
+
+def test_a_snapshot_of_scattered_frames_holds_them_with_their_regions_and_no_others(tmp_path: Path) -> None:
+    with Store.open(tmp_path) as store:
+        scene = Scene(store, count=1200)
+        scene.label(*range(0, 1200, 5))
+        runs = measuring.with_predecessors([(0, 2), (499, 4), (700, 1), (1199, 1)])
+        target = tmp_path / "input.jsonl"
+        scene.ctx.paths = Paths(tmp_path)
+        exports.write_snapshot(scene.ctx, scene.project.id, [scene.asset], target, {scene.asset.id: runs})
+        snapshot = Snapshot(target)
+        found = {e.frame.index: len(e.regions) for e in snapshot.frames(snapshot.sections[0])}
+    assert list(found) == [0, 1, *range(498, 503), 699, 700, 1198, 1199]
+    assert [index for index, regions in found.items() if regions] == [0, 500, 700]
