@@ -121,9 +121,10 @@ export function createStabilise({ store, transport, frames, emit, say, announce,
   async function ended(job) {
     const preview = now().phase === 'previewing';
     if (job.state !== 'done') {
-      const text = job.state === 'failed' ? job.reason || t('stab.failed') : t('stab.cancelled');
-      if (preview) change({ phase: 'setup', job: null, problem: { field: 'go', text } });
-      else change({ phase: 'preview', job: now().previewed, problem: { field: 'go', text } });
+      const failed = job.state === 'failed';
+      const problem = { field: 'go', text: failed ? job.reason || t('stab.failed') : t('stab.cancelled'), hint: !failed };
+      if (preview) change({ phase: 'setup', job: null, problem });
+      else change({ phase: 'preview', job: now().previewed, problem });
       return;
     }
     if (!preview) {

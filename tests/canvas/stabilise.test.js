@@ -203,7 +203,7 @@ test('what the server refuses stands at its field; what fails or is cancelled le
   answers.refuse = null;
   answers.state = 'failed';
   await stabilise.preview();
-  assert.deepEqual([now().phase, now().problem], ['setup', { field: 'go', text: 'The disk is full.' }]);
+  assert.deepEqual([now().phase, now().problem], ['setup', { field: 'go', text: 'The disk is full.', hint: false }]);
   answers.state = 'cancelled';
   await stabilise.preview();
   assert.equal(now().problem.text, 'It was cancelled. No label was changed.');

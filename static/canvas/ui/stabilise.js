@@ -79,7 +79,7 @@ export function mountStabilise(classes, { app, stabilise, store, t }) {
   // ---- a job that runs
   const doing = el('b', {});
   const bar = el('progress', { max: '1', 'aria-label': t('stab.progress') });
-  const progress = el('p', { class: 'm t1', role: 'status' });
+  const progress = el('p', { class: 'm t1' });
   const cancel = el('button', { type: 'button', class: 'btn', id: 'stabilise-cancel', onclick: stabilise.cancel }, t('stab.cancel'));
   const running = el('div', { class: 'st-form' }, doing, bar, el('div', { class: 'row' }, progress, el('span', { class: 'ml' }), cancel));
 
@@ -127,15 +127,18 @@ export function mountStabilise(classes, { app, stabilise, store, t }) {
   });
   document.addEventListener('pt:stabilise', () => focusOn(get().stabilise));
 
-  function problem(node, text) {
+  /** `hint`: nothing went wrong, but this way it cannot go on. */
+  function problem(node, text, hint = false) {
     node.hidden = !text;
-    node.replaceChildren(...(text ? [icon('warn', true), el('span', {}, text)] : []));
+    node.classList.toggle('hint-line', hint);
+    node.replaceChildren(...(text ? [icon(hint ? 'info' : 'warn', true), el('span', {}, text)] : []));
   }
 
   function showPicks({ choice, facts }, state, plan) {
     picks.hidden = choice.what !== 'classes';
     if (picks.hidden) return;
-    const listed = plan.frames ? classesIn(state.lanes, stabilise.span(), state.locked) : [];
+    const order = [...state.classes.keys()];
+    const listed = (plan.frames ? classesIn(state.lanes, stabilise.span(), state.locked) : []).sort((a, b) => order.indexOf(a.class_id) - order.indexOf(b.class_id));
     const sign = JSON.stringify([listed, choice.classIds]);
     if (picks.dataset.sign === sign) return;
     picks.dataset.sign = sign;
@@ -194,7 +197,10 @@ export function mountStabilise(classes, { app, stabilise, store, t }) {
     kept.textContent = [plan.anchors && !choice.anchors && t.n('stab.kept_anchors', plan.anchors, { n: spaced(plan.anchors) }),
       plan.approved && t.n('stab.kept_approved', plan.approved, { n: spaced(plan.approved) }),
       plan.locked && t.n('stab.kept_locked', plan.locked)].filter(Boolean).join(' ');
-    for (const [field, node] of problems) problem(node, now.problem?.field === field ? now.problem.text : plan.wrong && field === (WRONG_FIELDS[plan.wrong] ?? 'go') ? t(plan.wrong) : '');
+    for (const [field, node] of problems) {
+      if (now.problem?.field === field) problem(node, now.problem.text, now.problem.hint);
+      else problem(node, plan.wrong && field === (WRONG_FIELDS[plan.wrong] ?? 'go') ? t(plan.wrong) : '', true);
+    }
     go.disabled = Boolean(plan.wrong) || now.busy || !now.methods.length;
     go.replaceChildren(plan.wrong ? t('stab.preview_none') : t.n('stab.preview', plan.frames, { n: spaced(plan.frames) }), kbd('↵'));
   }
@@ -238,7 +244,7 @@ export function mountStabilise(classes, { app, stabilise, store, t }) {
     again.hidden = done.hidden = !isApplied;
     apply.disabled = now.busy;
     apply.replaceChildren(t.n('stab.apply', found.changed, { n: spaced(found.changed) }));
-    problem(failed, now.problem?.text ?? '');
+    problem(failed, now.problem?.text ?? '', now.problem?.hint);
     showFrame(state);
   }
 
