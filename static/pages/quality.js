@@ -61,34 +61,37 @@ if (main) {
   for (const kind of KINDS) document.body.addEventListener(`pt-${kind}`, hear);
 }
 
-// ---- choosing frames of the queue
+// ---- choosing frames of the queue; what is chosen outlives the panel's renewal
 const rows = () => [...main.querySelectorAll('input[name=frame]')];
+const key = ({ dataset: { asset, index } }) => `${asset} ${index}`;
+const chosen = new Set();
 function tally() {
   const button = document.getElementById('approve');
   if (!button) return;
   const all = rows();
+  for (const one of all) one.checked = chosen.has(key(one));
   const n = all.filter((one) => one.checked).length;
   button.disabled = !n;
-  const words = n ? t('approve_n', { n }) : t('approve_none');
-  // Setting it anew would be a change to the observer below, without end.
-  if (button.lastElementChild.textContent !== words) button.lastElementChild.textContent = words;
+  button.lastElementChild.textContent = n ? t('approve_n', { n }) : t('approve_none');
   const every = document.getElementById('pick-all');
   every.checked = n > 0 && n === all.length;
   every.indeterminate = n > 0 && n < all.length;
 }
 main?.addEventListener('change', (event) => {
+  if (!event.target.closest('.pick')) return;
   if (event.target.id === 'pick-all') for (const one of rows()) one.checked = event.target.checked;
-  if (event.target.closest('.pick')) tally();
+  for (const one of rows()) chosen[one.checked ? 'add' : 'delete'](key(one));
+  tally();
 });
-if (main) new MutationObserver(tally).observe(document.getElementById('review'), { childList: true, subtree: true });
+if (main) for (const event of ['swap', 'settle']) document.body.addEventListener(`htmx:after:${event}`, tally);
 
 register('approve-frames', async () => {
-  const chosen = rows().filter((one) => one.checked);
-  const runs = runsOf(chosen.map(({ dataset: { asset, index } }) => ({ asset, index: Number(index) })));
+  const picked = rows().filter((one) => one.checked);
+  const runs = runsOf(picked.map(({ dataset: { asset, index } }) => ({ asset, index: Number(index) })));
   for (const { asset, start, stop } of runs) await api('POST', `/assets/${asset}/states`, { start, stop, state: 'approved' }, { operation: newId() });
-  for (const one of chosen) one.checked = false;
+  chosen.clear();
   settle('review');
-  toast(t('approved_n', { n: chosen.length }), {
+  toast(t('approved_n', { n: picked.length }), {
     undo: async () => {
       for (let left = runs.length; left; left -= 1) await api('POST', `/projects/${id}/undo`);
       settle('review');
