@@ -52,7 +52,8 @@ def row_of(place: Place, entry: Entry, name: str = "") -> QueueRow:
         number=entry.index + 1,
         gain=entry.gain,
         reasons=[Reason(kind=reason.kind, text=reason.text) for reason in entry.reasons],
-        href=place.frame(entry.asset_id, entry.index, region),
+        # There it says why the frame is shown.
+        href=f"{place.frame(entry.asset_id, entry.index, region)}&review=1",
     )
 
 
