@@ -32,7 +32,9 @@ LEAST_NEW = 8
 SPARE = 0.4
 """Outlines reach on average this share of the way from the target to 1."""
 HIDDEN_SHARE = 0.02
-"""More of a mask's hidden part than this may not be lost to an outline that is only right where it is seen."""
+"""More of a mask than this, as far as it is hidden, may not be lost to an outline that is only right where seen."""
+HIDDEN_ERROR = 0.1
+"""Share of the allowed error that may go into adding hidden parts."""
 
 Draw = Callable[[Sequence[Claims]], Sequence[Crop]]
 """Regions → each one's mask before priorities are looked at, as the frame is rendered."""
@@ -310,27 +312,30 @@ def _outlines(
     shown = [index for index in order if parts[index].any()]
     crops = [_cut(parts[index]) for index in shown]
     given = {place: crops[place] for place, index in enumerate(shown) if index not in free}
-    mean = iou_target + (1 - iou_target) * SPARE
+    mean, least = (iou_target + (1 - iou_target) * share for share in (SPARE, HIDDEN_ERROR))
     corner = np.array([x0, y0])
-    for index, outlined in zip(
-        shown, SharedOutlines(crops, shape).find(mean, iou_target, given), strict=True
-    ):
+    for index, outlined in zip(shown, SharedOutlines(crops, shape).find(mean, least, given), strict=True):
         if index not in free:
             continue
-        rings = [ring + corner for ring in outlined.rings]
-        if not rings or _hides_more(frame, index, masks[index], rings):
-            rings, _ = simplify_to(masks[index], iou_target)
-        found[index] = rings
+        found[index] = _with_hidden(
+            frame, index, masks[index], [ring + corner for ring in outlined.rings], iou_target
+        )
     return found
 
 
-def _hides_more(frame: _Frame, index: int, mask: Bools, rings: list[Ring]) -> bool:
-    """Whether the rings lose too much of what a mask has under others."""
+def _with_hidden(frame: _Frame, index: int, mask: Bools, rings: list[Ring], iou_target: float) -> list[Ring]:
+    """Rings that are right where a mask is seen, and keep what it has under others where that is more than a little."""
+    if not rings:
+        return simplify_to(mask, iou_target)[0]
     hidden = mask & (frame.owner != index + 1)
-    if np.count_nonzero(hidden) <= HIDDEN_SHARE * np.count_nonzero(mask):
-        return False
-    lost = hidden & ~outlined_by(rings, frame.shape).full(frame.shape)
-    return bool(np.count_nonzero(lost) > HIDDEN_SHARE * np.count_nonzero(mask))
+    least = HIDDEN_SHARE * np.count_nonzero(mask)
+    if np.count_nonzero(hidden) <= least:
+        return rings
+    drawn = outlined_by(rings, frame.shape).full(frame.shape)
+    if np.count_nonzero(hidden & ~drawn) <= least:
+        return rings
+    # What is seen is simplified already: most of the error that is allowed is spent.
+    return simplify_to(drawn | hidden, 1 - HIDDEN_ERROR * (1 - iou_target))[0]
 
 
 def _geometry(frame: _Frame, index: int, rings: list[Ring], fresh: bool) -> Geometry:
