@@ -99,6 +99,7 @@ def test_without_motion_there_are_raw_figures_only() -> None:
 def test_a_label_where_the_motion_is_hardly_trusted_has_no_warped_figures() -> None:
     labels = frame(30)[1]
     valid = labels == 0
+    valid[40:43] = True
     assert metrics.compare(labels, labels, (labels, valid))[1].warped_iou is None
     valid[40:60] = True
     assert metrics.compare(labels, labels, (labels, valid))[1].warped_iou == 1
