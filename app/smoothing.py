@@ -57,20 +57,23 @@ class Then(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
 
 
 def check(smoothing: Smoothing) -> None:
-    """Raise Refused, naming what is allowed, for a method that is unknown or a parameter out of its range."""
+    """Raise Refused, naming what is allowed and the `field`, for an unknown method or a parameter out of its range."""
     if smoothing.method not in METHODS:
         raise Refused(
             f"There is no filter {smoothing.method[:40]!r}. Filters: {', '.join(METHODS)}.",
+            field="method",
         )
     method = METHODS[smoothing.method]
     if method.parameter == "alpha":
         if not method.least <= smoothing.alpha <= method.most:
             raise Refused(
-                f"Alpha must lie between {method.least:g} and {method.most:g}; {smoothing.alpha:g} does not."
+                f"Alpha must lie between {method.least:g} and {method.most:g}; {smoothing.alpha:g} does not.",
+                field="alpha",
             )
         return
     if not method.least <= smoothing.window <= method.most or smoothing.window % 2 == 0:
         raise Refused(
             f"The window must be an odd number of frames from {method.least:g} to {method.most:g}; "
-            f"{smoothing.window} is not."
+            f"{smoothing.window} is not.",
+            field="window",
         )

@@ -94,6 +94,8 @@ export const STABILISE_STRINGS = {
   'stab.apply.other': 'Apply to {n} frames',
   'stab.discard': 'Discard',
   'stab.applied': '{regions} on {frames} changed.',
+  'stab.skipped.one': '{n} frame was changed meanwhile and left alone.',
+  'stab.skipped.other': '{n} frames were changed meanwhile and left alone.',
   'stab.undo': 'Undo',
   'stab.again': 'Stabilise again',
   'stab.done': 'Close',

@@ -114,6 +114,10 @@ def counted_stabilise_strings() -> dict[str, dict[str, str]]:
         ),
         "stab.kept_locked": plural_forms("{n} locked class is left out.", "{n} locked classes are left out."),
         "stab.preview": plural_forms("Preview {n} frame", "Preview {n} frames"),
+        "stab.skipped": plural_forms(
+            "{n} frame was changed meanwhile and left alone.",
+            "{n} frames were changed meanwhile and left alone.",
+        ),
         "stab.would": plural_forms(
             "The preview is ready: {n} frame would change.", "The preview is ready: {n} frames would change."
         ),

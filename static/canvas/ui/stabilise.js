@@ -201,7 +201,8 @@ export function mountStabilise(classes, { app, stabilise, store, t }) {
       if (now.problem?.field === field) problem(node, now.problem.text, now.problem.hint);
       else problem(node, plan.wrong && field === (WRONG_FIELDS[plan.wrong] ?? 'go') ? t(plan.wrong) : '', true);
     }
-    go.disabled = Boolean(plan.wrong) || now.busy || !now.methods.length;
+    // While it is being asked the button keeps the focus.
+    go.disabled = Boolean(plan.wrong) || !now.methods.length;
     go.replaceChildren(plan.wrong ? t('stab.preview_none') : t.n('stab.preview', plan.frames, { n: spaced(plan.frames) }), kbd('↵'));
   }
 
@@ -227,7 +228,8 @@ export function mountStabilise(classes, { app, stabilise, store, t }) {
       const rows = layerRows(found.layers, state, t);
       layersBox.hidden = rows.length < 2;
       layers.replaceChildren(...rows);
-      notes.replaceChildren(...found.notes.map((note) => el('p', {}, note)));
+      const skipped = found.skipped ? [t.n('stab.skipped', found.skipped)] : [];
+      notes.replaceChildren(...skipped.concat(found.notes).map((note) => el('p', {}, note)));
       said.textContent = stabilise.sentenceOf(found);
     }
     if (now.curve && drawn !== now.curve) {
@@ -242,7 +244,6 @@ export function mountStabilise(classes, { app, stabilise, store, t }) {
     apply.hidden = isApplied || !found.changed;
     discard.hidden = isApplied;
     again.hidden = done.hidden = !isApplied;
-    apply.disabled = now.busy;
     apply.replaceChildren(t.n('stab.apply', found.changed, { n: spaced(found.changed) }));
     problem(failed, now.problem?.text ?? '', now.problem?.hint);
     showFrame(state);
