@@ -27,7 +27,7 @@ FRAME = 0
 """The number under which a frame as a whole stands beside its labels."""
 LEAST_TRUSTED = 0.1
 """A label is warped only where at least this share of its pixels lies where the motion is trusted."""
-EVEN = 0.02
+EVEN = 0.05
 """Share of a frame from which on its labels weigh the same in the frame as a whole."""
 BOUNDARY_PIXELS = 140_000
 """Larger frames are thinned to at most about this many pixels before their boundaries are compared."""
