@@ -14,7 +14,7 @@ Values = Sequence[float | None]
 
 PAD = 3.0
 """Room above and below a line, so that its stroke is not cut off."""
-TOPS = (0.34, 0.5, 1.0)
+TOPS = (0.34, 0.5, 0.75, 1.0)
 SHADES = 10
 """Steps of grey of a matrix, without the empty one."""
 
