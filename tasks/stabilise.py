@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from app.algo.motion import picture
 from app.algo.stabilise import Shot, stabilise
 from app.errors import Refused
+from tasks import truth_files
 from tasks.channel import Channel, write_aside
 from tasks.given_masks import GivenMasks, notes_of
 from tasks.layers import Layers, layer_map, ranks_of
@@ -35,8 +36,8 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
 
     Returns {asset_id, start, stop, preview, smoothing, frames, changed, regions, skipped, cuts, before, after,
     improvement_percent, layers, truth, notes, changes}: `changed` counts frames, `regions` those that change, come
-    or go, `before` and `after` are `app.algo.metrics.Summary`, `changes` is the path of the lines for the database
-    ("" for a preview). Raises Refused, StorageFull, Cancelled.
+    or go, `before` and `after` are `app.algo.metrics.Summary`, `truth` is as `Measuring.result` says, `changes` is
+    the path of the lines for the database ("" for a preview). Raises Refused, StorageFull, Cancelled.
     """
     try:
         asked = msgspec.convert(args, StabiliseArgs)
@@ -95,7 +96,6 @@ class _Job:
             "regions": count,
             "skipped": 0,
             **measured,
-            "truth": None,
             "notes": [*self._notes, *notes_of(self._given.missing)],
             "changes": "" if args.preview else str(changes),
         }
@@ -224,14 +224,15 @@ class _Job:
     def _measure(self) -> dict[str, Any]:
         args = self._args
         after = self._smooth if args.preview else self._after
-        with Measuring(self._channel.folder, args.start, args.stop) as measuring:
+        truths = truth_files.folder_of(Path(args.data_dir), args.asset_id)
+        with Measuring(self._channel.folder, truths, self._layers, args.start, args.stop) as measuring:
             for entry in self._entries():
                 if entry.frame.index < args.start - 1 or entry.frame.index > args.stop:
                     continue
                 measuring.frame(entry, self._labels, after)
                 if entry.frame.index >= args.start:
                     self._step("Measuring", entry.frame.index - args.start + 1, args.stop - args.start + 1)
-            return measuring.result(self._layers)
+            return measuring.result()
 
 
 def _is(path: Path, key: str) -> bool:

@@ -9,11 +9,14 @@ from typing import Any, Self
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from app.algo.metrics import FRAME, Neighbour, improvement, neighbours, summary
 from app.algo.motion import Picture, between, picture
+from app.algo.scoring import Cell, confusion
+from app.errors import Refused
+from tasks import truth_files, truth_maps
 from tasks.channel import write_aside
 from tasks.layers import Layers
 from tasks.rendering import read_frame
@@ -36,13 +39,18 @@ class Row(Struct, kw_only=True):
     changed: int
     before: dict[int, Neighbour]
     after: dict[int, Neighbour] | None = None
+    truth_before: list[Cell] = field(default_factory=list)
+    """Against the hidden ground truth of the frame; empty where it has none."""
+    truth_after: list[Cell] = field(default_factory=list)
 
 
 class Measuring:
     """Measures frames in their order, the one before `start` first where there is one, and keeps their rows."""
 
-    def __init__(self, folder: Path, start: int, stop: int) -> None:
-        self._folder, self._start, self._stop = folder, start, stop
+    def __init__(self, folder: Path, truths: Path, layers: Layers, start: int, stop: int) -> None:
+        """`truths`: the folder of the asset's hidden ground truth."""
+        self._folder, self._truths, self._layers = folder, truths, layers
+        self._start, self._stop = start, stop
         self._rows = {row.index: row for row in read_lines(folder / MEASURED, Row)}
         self._file = (folder / MEASURED).open("ab")
         self._last: _Frame | None = None
@@ -64,13 +72,31 @@ class Measuring:
         now = _Frame(entry, before, after)
         if index >= self._start and index not in self._rows:
             row = _row(index, self._last, now)
+            self._score(row, entry, now)
             self._rows[index] = row
             self._file.write(msgspec.json.encode(row) + b"\n")
             self._file.flush()
         self._last = now
 
-    def result(self, layers: Layers) -> dict[str, Any]:
-        """{changed, cuts, before, after, improvement_percent, layers}; and the curve becomes a file."""
+    def _score(self, row: Row, entry: FrameEntry, now: _Frame) -> None:
+        """Compare a frame with its hidden ground truth, where it has some that can be read."""
+        if not truth_files.map_path(self._truths, row.index).exists():
+            return
+        try:
+            truth = truth_maps.load(self._truths, row.index, now.before.shape).labels
+        except Refused:
+            return  # scoring says what is wrong with it
+        classes = self._layers.classes()
+        row.truth_before = confusion(truth, classes[now.before])
+        row.truth_after = confusion(truth, classes[now.after])
+
+    def result(self) -> dict[str, Any]:
+        """{changed, cuts, before, after, improvement_percent, layers, truth}; and the curve becomes a file.
+
+        `truth`: {frames, before, after}, the last two [class in the truth, class found, pixels] summed over the frames
+        that have hidden ground truth; None where none has.
+        """
+        layers = self._layers
         rows = [self._rows[index] for index in range(self._start, self._stop + 1)]
         curve = Curve(
             start=self._start,
@@ -91,6 +117,7 @@ class Measuring:
             "cuts": sum(row.cut for row in rows),
             **_compared(rows, FRAME),
             "layers": found[:MOST_LAYERS],
+            "truth": _truth(rows),
         }
 
 
@@ -121,6 +148,24 @@ def _row(index: int, last: _Frame | None, now: _Frame) -> Row:
     return Row(
         index=index, cut=motion is not None and motion.cut, changed=changed, before=before, after=after
     )
+
+
+def _truth(rows: Iterable[Row]) -> dict[str, Any] | None:
+    scored = [row for row in rows if row.truth_before]
+    if not scored:
+        return None
+    return {
+        "frames": len(scored),
+        "before": _summed(row.truth_before for row in scored),
+        "after": _summed(row.truth_after for row in scored),
+    }
+
+
+def _summed(many: Iterable[list[Cell]]) -> list[Cell]:
+    sums: dict[tuple[int, int], int] = {}
+    for truth, found, pixels in (cell for cells in many for cell in cells):
+        sums[truth, found] = sums.get((truth, found), 0) + pixels
+    return [(*pair, pixels) for pair, pixels in sorted(sums.items())]
 
 
 def _flicker(found: dict[int, Neighbour]) -> float | None:

@@ -17,6 +17,7 @@ from app.models import Job, Region
 from app.services import history, projects
 from app.services.bulk_edits import Recorder
 from app.services.context import Context
+from app.services.truth_sums import sums_of
 from tasks.stabilise_files import FrameChange, StabiliseArgs, read_lines
 
 BATCH = 500
@@ -24,12 +25,13 @@ BATCH = 500
 
 
 def on_stabilised(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
-    """Write what became of the regions, as one edit.
+    """Write what became of the regions, as one edit, and reckon with what was counted.
 
     A frame is left as it is, and counted as skipped, where its regions were changed or it was approved since the
     job began: new masks fit only what they were made of. Raises Conflict where the asset went away.
     """
     changes = value.pop("changes", "")
+    value["truth"] = _truth(value["truth"])
     if not changes or db.edits.by_id(cur, job.id) is not None:
         return
     args = msgspec.json.decode(job.args, type=StabiliseArgs)
@@ -55,6 +57,17 @@ def on_stabilised(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
             changes=[],
             bulk=recorder.count,
         )
+
+
+def _truth(counted: dict[str, Any] | None) -> dict[str, Any] | None:
+    """{frames, before, after}, mIoU of the frames that have hidden ground truth; None where none has."""
+    if counted is None:
+        return None
+    before, after = (
+        sums_of({(truth, found): pixels for truth, found, pixels in counted[side]}).miou
+        for side in ("before", "after")
+    )
+    return {"frames": counted["frames"], "before": before, "after": after}
 
 
 def tell(ctx: Context, job: Job, records: list[dict[str, Any]]) -> None:

@@ -71,7 +71,12 @@ class World:
         return Region(id=new_id(), frame_id=frame, class_id=1, geometry=OLD)
 
     def bring(self) -> dict[str, Any]:
-        value: dict[str, Any] = {"changes": str(self.folder / "changes.jsonl"), "regions": 9, "skipped": 0}
+        value: dict[str, Any] = {
+            "changes": str(self.folder / "changes.jsonl"),
+            "regions": 9,
+            "skipped": 0,
+            "truth": None,
+        }
         self.store.write(lambda cur: stabilising_results.on_stabilised(cur, self.job, value))
         return value
 
@@ -88,7 +93,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_regions_change_come_and_go_in_one_edit_that_can_be_taken_back(world: World) -> None:
     value = world.bring()
-    assert value == {"regions": 9, "skipped": 0}
+    assert value == {"regions": 9, "skipped": 0, "truth": None}
     for index, (changed, gone) in enumerate(world.regions):
         there = world.on(index)
         assert there.keys() == {changed.id, world.added[index].id}
@@ -114,7 +119,7 @@ def test_frames_that_were_changed_or_approved_meanwhile_stay_as_they_are(world: 
 
     world.store.write(meanwhile)
     before = [world.on(index) for index in range(3)]
-    assert world.bring() == {"regions": 3, "skipped": 2}
+    assert world.bring() == {"regions": 3, "skipped": 2, "truth": None}
     assert [world.on(0), world.on(1)] == before[:2]
     assert world.on(2) != before[2]
 
@@ -122,7 +127,7 @@ def test_frames_that_were_changed_or_approved_meanwhile_stay_as_they_are(world: 
 def test_a_region_that_came_meanwhile_keeps_its_frame_as_it_is(world: World) -> None:
     more = Region(id=new_id(), frame_id=frame_id(world.asset.id, 2), class_id=2, geometry=OLD)
     world.store.write(lambda cur: db.regions.insert(cur, more))
-    assert world.bring() == {"regions": 6, "skipped": 1}
+    assert world.bring() == {"regions": 6, "skipped": 1, "truth": None}
     assert world.on(2).keys() == {more.id, *(region.id for region in world.regions[2])}
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 from app.algo.certificate import iou
 from app.algo.distil import outline_only
 from app.errors import Cancelled
+from app.formats import truth_png
 from app.models import (
     Asset,
     Certificate,
@@ -35,7 +36,7 @@ from app.models import (
     new_id,
 )
 from app.smoothing import Smoothing
-from tasks import stabilise
+from tasks import stabilise, truth_files
 from tasks.channel import Channel, Stopping, read_progress, request_cancel
 from tasks.given_masks import GivenMasks
 from tasks.layers import Layers, layer_map
@@ -250,6 +251,21 @@ def test_what_flickers_is_mended_and_stored_as_it_is_measured(world: World) -> N
     assert (curve.start, len(curve.before), curve.before[0] is None) == (1, FRAMES - 2, False)
     assert max(range(FRAMES - 2), key=lambda n: curve.before[n] or 0) + 1 in (LOST, LOST + 1)
     assert [n + 1 for n, pixels in enumerate(curve.changed) if pixels] == sorted(changes)
+
+
+def test_what_has_hidden_ground_truth_is_compared_with_it(world: World) -> None:
+    folder = truth_files.folder_of(world.folder, world.asset.id)
+    folder.mkdir(parents=True)
+    for index in (LOST, SPILLED):
+        labels = truth(index).astype(np.uint16)
+        truth_files.map_path(folder, index).write_bytes(truth_png.encode_map(labels))
+    truth_files.map_path(folder, 5).write_bytes(b"damaged")
+    for preview in (True, False):
+        scored = world.run(f"preview {preview}", preview=preview)["truth"]
+        assert scored["frames"] == 2
+        right = {side: sum(n for a, b, n in scored[side] if a == b) for side in ("before", "after")}
+        assert right["before"] < right["after"] <= 2 * WIDTH * HEIGHT == sum(n for _, _, n in scored["after"])
+        assert [1, 3] in [[a, b] for a, b, _ in scored["before"]]
 
 
 def test_the_first_frame_of_an_asset_has_nothing_to_be_compared_with(world: World) -> None:
