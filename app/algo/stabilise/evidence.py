@@ -1,10 +1,12 @@
 """Where labels flicker: both neighbours agree against a frame, thickly, again and again.
 
-Labels that follow what moves differ from their neighbours too, but by slivers that the flow is off by, and the
-neighbours then differ from each other as well. So counted are the pixels of which the frame before and the frame after
-say the same and the frame says otherwise, in patches of a few pixels' thickness, for every pixel of boundary around:
-a ratio near 0 for labels that are steady or move, and far above for labels whose boundaries tremble or whose
-components come and go.
+Labels that follow what moves differ from their neighbours too, but by slivers that the flow is off by, and then the
+neighbours differ from each other as well, twice as much: what drifts is no flicker. So counted are the pixels of which
+the frame before and the frame after say the same and the frame says otherwise, in patches of a few pixels' thickness,
+less a share of those where the two differ from each other, for every pixel of boundary around. The ratio is near 0 for
+labels that are steady or move, and far above for those whose boundaries tremble or whose components come and go.
+
+Of all the boundaries of a frame and of those around it in time much less is needed as evidence than of a few.
 """
 
 from __future__ import annotations
@@ -15,29 +17,37 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from app.algo.stabilise.seats import Bools, Bytes, Floats, Seat, scale_of
+from app.algo.stabilise.seats import DEEP, Bools, Floats, Seat, scale_of
 
 CELL_PX = 16
 THICK_PX = 3
 """Side of the squares that a patch must hold. Both at the size that lengths are given for (`seats.REFERENCE`)."""
 AROUND = 9
 """Side in cells of the surroundings that are counted together."""
-NEAR = 4
+NEAR = 12
 """Frames before and after that are counted together with a frame, as far as they are known."""
-FLICKER = 0.17
-"""Patched pixels for a pixel of boundary from which on there is evidence."""
+OF_ALL = 0.09
+"""Ratio of the frame as a whole from which on its labels flicker,"""
+THERE = 0.02
+"""then: ratio from which on they do in some surroundings,"""
+ALONE = 0.3
+"""and the same where the frame as a whole does not flicker."""
+DRIFT = 0.15
+"""Share of the pixels where both neighbours differ from each other that is taken for as many patched ones."""
+UNSEEN = 0.2
+"""Weight of boundaries that were not found in both neighbours: where little was found little is known."""
 PRIOR_PX = 300.0
-"""Pixels of boundary that the frame as a whole counts for in the surroundings."""
-TRUSTED = 128
+"""Pixels of boundary that the frame as a whole counts for in the surroundings, for each frame."""
+TRUSTED = 64
 
 
 @dataclass(frozen=True)
 class _Count:
-    """Of one frame, per cell: pixels in patches, and pixels of boundary."""
+    """Of one frame, per cell: pixels in patches less drift, and pixels of boundary."""
 
     frame: int
     shot: int
-    patches: Floats
+    patched: Floats
     boundary: Floats
 
 
@@ -52,14 +62,18 @@ class Evidence:
         if seat.earlier is None or seat.later is None:
             return
         own, before, after = seat.shot.labels, seat.earlier, seat.later
-        trusted = (before.trust >= TRUSTED) & (after.trust >= TRUSTED)
-        alone = (before.labels == after.labels) & (before.labels != own) & trusted
         scale = scale_of(own.shape)
         side = max(3, 2 * round((THICK_PX * scale - 1) / 2) + 1)
-        patches = cv2.morphologyEx(alone.view(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8))
-        boundary = trusted & (seat.inner == 0)
-        counted = (_cells(mask, scale) for mask in (patches, boundary.view(np.uint8)))
-        self._counts.append(_Count(seat.serial, seat.shot_serial, *counted))
+        trusted = (before.trust >= TRUSTED) & (after.trust >= TRUSTED)
+        agreed = before.labels == after.labels
+        near = seat.depth < DEEP
+        patches = _thick(trusted & agreed & (before.labels != own), side)
+        # A component that comes or goes would drown what is counted along the boundaries.
+        drift = _cells(_thick(trusted & ~agreed, side) & near, scale) - _cells(patches & near, scale)
+        edge = seat.inner == 0
+        boundary = _cells(edge & trusted, scale) + np.float32(UNSEEN) * _cells(edge, scale)
+        patched = _cells(patches, scale) - np.float32(DRIFT) * np.maximum(drift, 0)
+        self._counts.append(_Count(seat.serial, seat.shot_serial, patched, boundary))
 
     def of(self, seat: Seat) -> Bools:
         """(H, W) bool: where there is evidence of flicker around this frame."""
@@ -71,21 +85,29 @@ class Evidence:
         ]
         if not counts:
             return np.zeros((height, width), bool)
-        patches = np.sum([count.patches for count in counts], axis=0)
+        patched = np.sum([count.patched for count in counts], axis=0)
         boundary = np.sum([count.boundary for count in counts], axis=0)
-        whole = patches.sum() / max(1.0, float(boundary.sum()))
+        whole = patched.sum() / max(1.0, float(boundary.sum()))
         prior = PRIOR_PX * scale_of((height, width)) * len(counts)
         box = (AROUND, AROUND)
         near, edge = (
             cv2.boxFilter(cells, cv2.CV_32F, box, normalize=False, borderType=cv2.BORDER_CONSTANT)
-            for cells in (patches, boundary)
+            for cells in (patched, boundary)
         )
         ratio = (near + prior * whole) / (edge + prior)
-        return cv2.resize(ratio, (width, height), interpolation=cv2.INTER_LINEAR) > FLICKER
+        least = THERE if whole > OF_ALL else ALONE
+        return cv2.resize(ratio, (width, height), interpolation=cv2.INTER_LINEAR) > least
 
 
-def _cells(mask: Bytes, scale: float) -> Floats:
-    """Pixels of a mask (H, W) uint8 in each cell."""
+def _thick(mask: Bools, side: int) -> Bools:
+    """(H, W) bool: the parts of a mask that hold squares of a side in pixels."""
+    return cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, np.ones((side, side), np.uint8)).view(
+        np.bool_
+    )
+
+
+def _cells(mask: Bools, scale: float) -> Floats:
+    """Pixels of a mask (H, W) bool in each cell."""
     cell = max(4.0, CELL_PX * scale)
     height, width = mask.shape
     grid = (max(1, round(width / cell)), max(1, round(height / cell)))
