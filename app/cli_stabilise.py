@@ -27,7 +27,7 @@ def register(main: click.Group, shared: Callable[..., Any]) -> None:
     @click.option("--project", required=True, help="Name or id of the project.")
     @click.option("--asset", help="Name or id of the asset.  [default: the only one]")
     @click.option("--method", type=click.Choice(list(METHODS)), help="The filter.  [default: average]")
-    @click.option("--window", type=int, help="Frames that have a say: 3, 5, 7 or 9.  [default: 5]")
+    @click.option("--window", type=int, help="Frames that have a say: 3, 5, 7 or 9.  [default: 7]")
     @click.option(
         "--alpha", type=float, help="Of the exponential filter: weight of a frame itself.  [default: 0.3]"
     )

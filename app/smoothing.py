@@ -28,8 +28,8 @@ class Method(Struct, frozen=True, kw_only=True):
 
 
 METHODS: dict[str, Method] = {
-    "average": Method(title="Moving average", parameter="window", least=3, most=9, step=2, default=5),
-    "median": Method(title="Median", parameter="window", least=3, most=9, step=2, default=5),
+    "average": Method(title="Moving average", parameter="window", least=3, most=9, step=2, default=7),
+    "median": Method(title="Median", parameter="window", least=3, most=9, step=2, default=7),
     "exponential": Method(title="Exponential", parameter="alpha", least=0.1, most=0.9, step=0.1, default=0.3),
 }
 
@@ -43,7 +43,7 @@ class Smoothing(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """
 
     method: str = "average"
-    window: int = 5
+    window: int = 7
     alpha: float = 0.3
     motion: bool = True
     evidence: bool = True

@@ -52,7 +52,7 @@ class NewStabilise(Struct, kw_only=True, forbid_unknown_fields=True):
     start: Annotated[int, Meta(ge=0)] | None = None
     stop: Annotated[int, Meta(ge=0)] | None = None
     method: Annotated[str, Meta(max_length=40)] = "average"
-    window: int = 5
+    window: int = 7
     alpha: float = 0.3
     motion: bool = True
     evidence: bool = True

@@ -6,7 +6,7 @@ export const AROUND = 25;
 export const WHAT = ['all', 'classes', 'track'];
 export const FAR = ['whole', 'range', 'around'];
 /** What the page asks before the server has told its filters. */
-export const START = { what: 'all', classIds: [], trackId: null, far: 'whole', method: 'average', window: 5, alpha: 0.3, motion: true, evidence: true, anchors: false };
+export const START = { what: 'all', classIds: [], trackId: null, far: 'whole', method: 'average', window: 7, alpha: 0.3, motion: true, evidence: true, anchors: false };
 
 const end = ({ start, stop }) => stop + 1;
 const inSpan = (index, { start, stop }) => index >= start && index <= stop;
