@@ -54,6 +54,12 @@ class World(Project):
     def hidden(self) -> dict[str, Any]:
         return self.server.api("GET", f"/projects/{self.id}/truth")
 
+    def keep_both(self) -> None:
+        """A disc's class in a rectangle of both frames, as hidden ground truth and as labels."""
+        for index in range(2):
+            self.draw(index, 1, 10, 10, 50, 30)
+        self.server.finished(self.keep(frames=[0, 1]))
+
     def keep(self, *, status: int = 202, **body: Any) -> dict[str, Any]:
         body = {"asset_id": self.asset["id"], **body}
         return self.server.api("POST", f"/projects/{self.id}/truth", json=body, status=status)
@@ -67,6 +73,14 @@ class World(Project):
     def scores(self) -> dict[str, Any]:
         return self.server.api("GET", f"/projects/{self.id}/scores")
 
+    def clear(self) -> None:
+        if self.hidden()["frames"]:
+            self.server.api("DELETE", f"/projects/{self.id}/truth")
+        for index in range(2):
+            for region in self.regions(index):
+                self.server.api("DELETE", f"/regions/{region['id']}")
+            self.state(index, "todo")
+
     def state(self, index: int, state: str) -> None:
         self.server.api("PATCH", f"/frames/{self.frame(index)}", json={"state": state})
 
@@ -74,74 +88,41 @@ class World(Project):
         return [self.server.api("GET", f"/frames/{self.frame(i)}")["frame"]["state"] for i in range(2)]
 
 
-@pytest.fixture
-def world(server: Server) -> World:
+@pytest.fixture(scope="module")
+def made(server: Server) -> World:
     return World(server)
 
 
-def test_imported_truth_is_exact_hidden_and_makes_no_region(world: World) -> None:
-    masks = [labels.copy() for labels in world.labels]
-    masks[0][:9] = 255
-    report = world.hide(masks)
-    assert (report["keep"], report["regions"], report["edit_id"]) == ("truth", 0, None)
-    assert report["kept"] == {
-        "frames": 2,
-        "objects": 0,
-        "pixels": sum(int(((one == 1) | (one == 2)).sum()) for one in masks),
-        "void": 9 * WIDTH,
-    }
-    for index, mask in enumerate(masks):
-        assert (world.kept(index) == np.where(mask == 255, VOID, mask.astype(np.uint16))).all()
-        assert world.regions(index) == []
-        png_bytes = world.server.http.get(f"/api/v1/frames/{world.frame(index)}/label-map.png?mode=index")
-        assert not label_png.read_pixels(png_bytes.content).any()
-    found = world.hidden()
-    assert found["frames"] == 2
-    row = found["assets"][0]
-    assert (row["asset_id"], row["truths"], row["runs"]) == (world.asset["id"], 2, [[0, 2]])
-    assert [(s["source"], s["frames"]) for s in row["sources"]] == [("hidden.zip", 2)]
-    dry = world.dry()
-    assert (dry["counts"]["truths"], dry["counts"]["existing"]) == (2, 0)
+@pytest.fixture
+def world(made: World) -> World:
+    """Without truth, regions, or a frame that is done."""
+    made.clear()
+    return made
 
 
-def test_no_route_gives_the_hidden_maps_away(world: World) -> None:
-    world.hide()
-    world.score()
-    server, asset = world.server, world.asset["id"]
-    kept = truth_files.map_path(truth_files.folder_of(server.data, asset), 0).read_bytes()
-    paths = server.http.get("/api/openapi.json").json()["paths"]
-    values = {"asset_id": asset, "frame_id": world.frame(0), "project_id": world.id, "job_id": new_id()}
-    seen = 0
-    for path, methods in paths.items():
-        names = _names(path)
-        if "get" not in methods or not names or any(name not in values for name in names):
-            continue
-        answer = server.http.get(path.format(**values))
-        seen += answer.status_code == 200
-        assert kept not in answer.content, path
-        assert b"/truth/" not in answer.content, path
-    assert seen > 15
-    for name in ("000000.png", "../truth/000000.png"):
-        for folder in ("truth", "frames", "thumbs"):
-            assert server.http.get(f"/api/v1/assets/{asset}/{folder}/{name}").status_code == 404
-    job = server.finished(
-        server.api("POST", f"/projects/{world.id}/exports", json={"format": "bundle", "media": True})
-    )
-    name = job["result"]["files"][0]["name"]
-    bundle = server.http.get(f"/api/v1/jobs/{job['id']}/files/{name}").content
-    assert kept not in bundle
-    assert b"truth" not in bundle
-
-
-def _names(path: str) -> list[str]:
-    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
-
-
-def test_labels_are_scored_against_the_hidden_truth_class_by_class(world: World) -> None:
+def test_imported_truth_is_exact_and_hidden_and_labels_are_scored_by_class(world: World) -> None:
     truth = [np.zeros(SHAPE, np.uint8) for _ in range(2)]
     truth[0][10:30, 10:50], truth[0][40:60, 10:50], truth[0][:5] = 1, 2, 255
     truth[1][10:30, 10:50] = 1
-    world.hide(truth)
+    report = world.hide(truth)
+    assert (report["keep"], report["regions"], report["edit_id"]) == ("truth", 0, None)
+    assert report["kept"] == {"frames": 2, "objects": 0, "pixels": 2400, "void": 5 * WIDTH}
+    server, asset = world.server, world.asset["id"]
+    assert (
+        "nothing became regions"
+        in server.api("GET", f"/imports/{report['job_id']}/regions", status=404)["detail"]
+    )
+    for index, one in enumerate(truth):
+        assert (world.kept(index) == np.where(one == 255, VOID, one.astype(np.uint16))).all()
+        assert world.regions(index) == []
+        shown = server.http.get(f"/api/v1/frames/{world.frame(index)}/label-map.png?mode=index")
+        assert not label_png.read_pixels(shown.content).any()
+    found = world.hidden()
+    assert found["frames"] == 2
+    (row,) = found["assets"]
+    assert (row["asset_id"], row["truths"], row["objects"], row["runs"]) == (asset, 2, 0, [[0, 2]])
+    assert [(s["source"], s["frames"]) for s in row["sources"]] == [("hidden.zip", 2)]
+
     world.draw(0, 1, 10, 10, 50, 35)
     world.draw(0, 2, 0, 0, 20, 5)
     scores = world.score()
@@ -175,24 +156,59 @@ def test_labels_are_scored_against_the_hidden_truth_class_by_class(world: World)
     assert "attachment" in text.headers["content-disposition"]
 
 
+def test_no_route_gives_the_hidden_maps_away(world: World) -> None:
+    world.keep_both()
+    world.score()
+    server, asset = world.server, world.asset["id"]
+    kept = truth_files.map_path(truth_files.folder_of(server.data, asset), 0).read_bytes()
+    paths = server.http.get("/api/openapi.json").json()["paths"]
+    values = {"asset_id": asset, "frame_id": world.frame(0), "project_id": world.id, "job_id": new_id()}
+    seen = 0
+    for path, methods in paths.items():
+        names = _names(path)
+        if "get" not in methods or not names or any(name not in values for name in names):
+            continue
+        answer = server.http.get(path.format(**values))
+        seen += answer.status_code == 200
+        assert kept not in answer.content, path
+        assert b"/truth/" not in answer.content, path
+    assert seen > 15
+    for name in ("000000.png", "../truth/000000.png"):
+        for folder in ("truth", "frames", "thumbs"):
+            assert server.http.get(f"/api/v1/assets/{asset}/{folder}/{name}").status_code == 404
+    job = server.finished(
+        server.api("POST", f"/projects/{world.id}/exports", json={"format": "bundle", "media": True})
+    )
+    name = job["result"]["files"][0]["name"]
+    bundle = server.http.get(f"/api/v1/jobs/{job['id']}/files/{name}").content
+    assert kept not in bundle
+    assert b"truth" not in bundle
+
+
+def _names(path: str) -> list[str]:
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
+
+
 def test_only_what_changed_is_scored_again(world: World) -> None:
-    world.hide()
+    world.keep_both()
     world.score()
     assert (world.result["frames"], world.result["scored"]) == (2, 2)
     world.score()
     assert world.result["frames"] == 0
-    world.draw(1, 1, 10, 10, 50, 35)
+    world.draw(1, 1, 10, 40, 50, 45)
     assert (world.scores()["scored"], world.scores()["stale"]) == (2, 1)
     scores = world.score()
     assert (world.result["frames"], scores["stale"]) == (1, 0)
-    world.hide(existing="replace")
-    assert (world.scores()["scored"], world.scores()["unscored"]) == (0, 2)
+    world.server.finished(world.keep(frames=[0]))
+    assert (world.scores()["scored"], world.scores()["unscored"]) == (1, 1)
     world.score(all=True)
     assert world.result["scored"] == 2
 
 
 def test_labels_that_are_held_out_become_hidden_truth_and_come_back_by_undo(world: World) -> None:
-    world.bring_in()
+    for index in range(2):
+        world.draw(index, 1, 10, 10, 50, 30)
+        world.draw(index, 2, 60, 10, 80, 30)
     before = world.regions(0)
     world.state(0, "approved")
     job = world.server.finished(world.keep(frames=[0], hold_out=True))
@@ -212,27 +228,25 @@ def test_labels_that_are_held_out_become_hidden_truth_and_come_back_by_undo(worl
     assert (scores["miou"], scores["pixel_accuracy"], scores["boundary_f"]) == (1, 1, 1)
 
 
-def test_tracks_are_scored_against_the_objects_of_the_truth(world: World) -> None:
+def test_tracks_are_scored_against_the_objects_that_they_were(world: World) -> None:
     palette = ["#000000", "#d03c2c", "#286ebe"]
     maps = {f"Annotations/shots/shot_{i}.png": pngs.png(one, palette) for i, one in enumerate(world.labels)}
     mapping = {"value:1": 1, "value:2": 2}
-    report = world.hide(zipped(maps), mapping=mapping)
-    assert report["kept"]["objects"] == 2
-    maps["Annotations/shots/shot_1.png"] = pngs.png(world.labels[1] % 2, palette)
-    world.bring_in(
-        upload_id=world.server.upload("t.zip", zipped(maps)), mapping=mapping, budget=0, iou_target=1
-    )
-    disc, bar = world.score()["tracks"]
-    assert (disc["object"], disc["class_id"], disc["name"], disc["frames"]) == ("shots/1", 1, "shots/1", 2)
+    world.bring_in(upload_id=world.server.upload("t.zip", zipped(maps)), mapping=mapping, budget=0)
+    job = world.server.finished(world.keep(frames=[0, 1]))
+    assert job["result"]["objects"] == 2
+    gone = next(region for region in world.regions(1) if region["class_id"] == 2)
+    world.server.api("DELETE", f"/regions/{gone['id']}")
+    tracks = {row["object"]: row for row in world.score()["tracks"]}
+    disc, bar = tracks["shots/1"], tracks["shots/2"]
+    assert (disc["class_id"], disc["name"], disc["frames"]) == (1, "shots/1", 2)
     assert (disc["j"], disc["f"], disc["jf"]) == (1, 1, 1)
     assert (bar["name"], bar["frames"], bar["jf"]) == ("shots/2", 2, 0.5)
-    job = world.server.finished(world.keep(frames=[1]))
-    assert job["result"]["objects"] == 1
 
 
 def test_frames_to_keep_can_be_drawn_at_random_and_again(world: World) -> None:
-    world.bring_in()
     for index in range(2):
+        world.draw(index, 1, 10, 10, 50, 30)
         world.state(index, "done")
     job = world.server.finished(world.keep(count=1, seed=5))
     assert (job["result"]["seed"], job["result"]["frames"]) == (5, 1)
@@ -259,32 +273,27 @@ def test_real_masks_are_kept_to_the_pixel_and_their_own_labels_score_high(
         {f"masks/{path.name}": path.read_bytes() for path in masks}
         | {"classes.json": (sequence / "classes.json").read_bytes()}
     )
-    dry = server.finished(
+    mapping = {f"value:{i}": template["classes"][i]["id"] for i in range(11)} | {"value:11": 0}
+    body = {"mapping": mapping, "dry_run": False, "remember": False}
+    hidden = server.finished(
         server.api(
             "POST",
             f"/projects/{row['id']}/imports",
-            json={"upload_id": server.upload("masks.zip", packed)},
+            json={**body, "upload_id": server.upload("masks.zip", packed), "keep": "truth"},
         )
-    )
-    body = {"from_job": dry["id"], "dry_run": False}
-    hidden = server.finished(
-        server.api("POST", f"/projects/{row['id']}/imports", json={**body, "keep": "truth"})
     )
     assert hidden["state"] == "done", hidden["reason"]
     folder = truth_files.folder_of(server.data, asset["id"])
-    classes = server.api("GET", f"/imports/{hidden['id']}")["classes"]
-    assert sum(known["pixels"] > 0 for known in classes) > 8
     for index, path in enumerate(masks):
         source = label_png.read_pixels(path.read_bytes())
         kept = truth_png.decode_map(
             truth_files.map_path(folder, index).read_bytes(), (source.shape[0], source.shape[1]), "it"
         )
-        for known in classes:
-            wanted = VOID if known["void"] else known["class_id"]
-            assert (kept[source == known["value"]] == wanted).all(), known
+        table = np.array([*(mapping[f"value:{i}"] for i in range(11)), VOID], np.uint16)
+        assert (kept == table[source]).all()
+        assert len(np.unique(kept)) > 8
     first = server.upload("first.zip", zipped({f"masks/{masks[0].name}": masks[0].read_bytes()}))
-    mapping = {known["key"]: known["class_id"] for known in classes}
-    body = {"upload_id": first, "dry_run": False, "mapping": mapping, "budget": 0}
+    body |= {"upload_id": first, "budget": 0}
     shown = server.finished(server.api("POST", f"/projects/{row['id']}/imports", json=body))
     assert shown["state"] == "done", shown["reason"]
     server.finished(server.api("POST", f"/projects/{row['id']}/score", json={}))
@@ -312,19 +321,13 @@ def test_real_masks_are_kept_to_the_pixel_and_their_own_labels_score_high(
     ],
 )
 def test_what_cannot_be_kept_is_refused_with_a_sentence(
-    refused: World, body: dict[str, Any], status: int, sentence: str
+    world: World, body: dict[str, Any], status: int, sentence: str
 ) -> None:
-    assert sentence in refused.keep(status=status, **body)["detail"]
-    assert refused.hidden()["frames"] == 0
+    assert sentence in world.keep(status=status, **body)["detail"]
 
 
-@pytest.fixture(scope="module")
-def refused(server: Server) -> World:
-    return World(server)
-
-
-def test_what_cannot_be_scored_or_deleted_is_refused_with_a_sentence(refused: World) -> None:
-    api, base = refused.server.api, f"/projects/{refused.id}"
+def test_what_cannot_be_scored_or_deleted_is_refused_with_a_sentence(world: World) -> None:
+    api, base = world.server.api, f"/projects/{world.id}"
     assert "no hidden ground truth yet" in api("POST", f"{base}/score", json={}, status=422)["detail"]
     assert "no hidden" in api("DELETE", f"{base}/truth", status=404)["detail"]
     assert "which asset" in api("DELETE", f"{base}/truth?index=3", status=422)["detail"]
@@ -332,13 +335,3 @@ def test_what_cannot_be_scored_or_deleted_is_refused_with_a_sentence(refused: Wo
     api("GET", f"/projects/{'f' * 24}/scores", status=404)
     empty = api("GET", f"{base}/scores")
     assert (empty["miou"], empty["classes"], empty["confusion"]["rows"]) == (None, [], [[0]])
-
-
-def test_an_import_that_would_keep_nothing_is_refused(refused: World) -> None:
-    upload = refused.server.upload("truth.zip", refused.truth)
-    body = {"upload_id": upload, "dry_run": False, "keep": "truth"}
-    mapping = {"value:0": 0, "value:1": 0, "value:2": 0}
-    job = refused.server.finished(refused.submit(**body, mapping=mapping))
-    assert "so nothing was kept" in job["reason"]
-    refused.submit(upload_id=upload, keep="secret", status=400)
-    assert refused.hidden()["frames"] == 0
