@@ -68,6 +68,7 @@ export function mountReview({ app, store, transport, data, t, say, announce, lea
     }
     entry = found;
     aimed = false;
+    if (get().playing) app.stopPlaying();
     if (get().index !== found.index) app.goto(found.index);
     show();
   }
