@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from app.algo.motion import picture
 from app.algo.stabilise import Shot, stabilise
 from app.errors import Refused
+from app.smoothing import METHODS
 from tasks import truth_files
 from tasks.channel import Channel, write_aside
 from tasks.given_masks import GivenMasks, notes_of
 from tasks.layers import Layers, layer_map, ranks_of
 from tasks.rendering import read_frame, winner_map
 from tasks.snapshot import FrameEntry, Snapshot
-from tasks.stabilise_files import CHANGES, FILTERED, FrameChange, StabiliseArgs, read_lines
+from tasks.stabilise_files import CHANGES, FILTERED, FILTERING, FrameChange, StabiliseArgs, read_lines
 from tasks.stabilise_maps import LayerMaps
 from tasks.stabilise_measures import Measuring
 from tasks.stabilise_regions import Reshaping
@@ -44,6 +45,11 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
     except msgspec.ValidationError as exc:
         raise Refused(f"The job is described wrongly: {exc}.") from exc
     return _Job(channel, asked).run()
+
+
+WARM = 24
+"""Frames that a windowed filter runs over again before it goes on: what it knows of flicker around (evidence.NEAR) and
+the window. What an exponential filter remembers has no end, so that one begins anew."""
 
 
 class _Job:
@@ -176,21 +182,41 @@ class _Job:
         return self._drawn(entry) if known is None else known
 
     def _filter(self) -> None:
-        inputs: dict[int, Any] = {}
+        known = self._filtered()
+        first = min(entry.frame.index for entry in self._entries())
+        if known > first and METHODS[self._args.smoothing.method].parameter == "window":
+            begin = max(first, known - WARM)
+        else:
+            begin = known = first
+        inputs: dict[int, NDArray[np.uint16]] = {}
+
+        def entries() -> Iterator[FrameEntry]:
+            return (entry for entry in self._entries() if entry.frame.index >= begin)
 
         def shots() -> Iterator[Shot]:
-            for entry in self._entries():
-                labels = self._labels(entry)
-                inputs[entry.frame.index] = labels
+            for entry in entries():
+                labels = inputs[entry.frame.index] = self._labels(entry)
                 yield Shot(labels, picture(read_frame(entry)), self._locked(entry), self._scope())
 
+        self._done += begin - first
         outputs = stabilise(shots(), self._args.smoothing)
-        for number, (entry, labels) in enumerate(zip(self._entries(), outputs, strict=True), 1):
+        for entry, labels in zip(entries(), outputs, strict=True):
             index = entry.frame.index
             before = inputs.pop(index)
-            if self._args.start <= index <= self._args.stop and (labels != before).any():
-                self._smooth.write(index, entry.frame.id, labels, self._layers)
-            self._step("Smoothing", number, self._section.frames)
+            if index >= known:
+                if self._args.start <= index <= self._args.stop and (labels != before).any():
+                    self._smooth.write(index, entry.frame.id, labels, self._layers)
+                write_aside(self._channel.folder / FILTERING, msgspec.json.encode((self._key, index + 1)))
+            self._step("Smoothing", index - first + 1, self._section.frames)
+
+    def _filtered(self) -> int:
+        """Index of the first frame that an execution before this one did not get to; 0 where there was none."""
+        try:
+            raw = (self._channel.folder / FILTERING).read_bytes()
+            key, index = msgspec.json.decode(raw, type=tuple[str, int])
+        except (OSError, msgspec.DecodeError):
+            return 0
+        return index if key == self._key else 0
 
     def _locked(self, entry: FrameEntry) -> frozenset[int] | None:
         """The layers that may not change on a frame; None = all."""

@@ -5,6 +5,7 @@
 | before/<index>.gz | what a frame shows by layer, as `app.formats.map_file`; with frames around the range |
 | smooth/<index>.gz | what the filter made of it; no file where nothing changed |
 | after/<index>.gz | what the stored regions show, where the job changed them |
+| smoothing.json | how far the filter is: the same digest, and the index of the next frame |
 | smooth.json | there once the filter is through: the digest of all that decides its result |
 | changes.jsonl | one `FrameChange` a line |
 | measured.jsonl | one `Row` a line |
@@ -25,7 +26,8 @@ from app.smoothing import Smoothing
 from tasks.channel import cut_lines
 
 S = TypeVar("S", bound=Struct)
-CHANGES, MEASURED, CURVE, FILTERED = "changes.jsonl", "measured.jsonl", "curve.json", "smooth.json"
+CHANGES, MEASURED, CURVE = "changes.jsonl", "measured.jsonl", "curve.json"
+FILTERING, FILTERED = "smoothing.json", "smooth.json"
 
 
 class StabiliseArgs(Struct, kw_only=True):

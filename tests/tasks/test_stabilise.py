@@ -312,7 +312,7 @@ def test_a_preview_changes_nothing_and_serves_what_is_applied_then(world: World)
 
 @pytest.mark.parametrize("what", ["labels", "filter", "approved"])
 def test_a_preview_of_something_else_is_not_used(world: World, what: str) -> None:
-    world.run("preview", preview=True)
+    world.run("preview", preview=True, stop=4)
     smoothing = Smoothing(window=3)
     if what == "labels":
         world.region(2, 2).geometry.outline = [[(4, 4), (40, 4), (40, 40), (4, 40)]]
@@ -321,10 +321,9 @@ def test_a_preview_of_something_else_is_not_used(world: World, what: str) -> Non
         smoothing = Smoothing(window=5)
     else:
         world.frames[LOST].frame.state = "approved"
-    world.run("whole", smoothing=smoothing)
-    found = world.run("applied", smoothing=smoothing, from_folder=str(world.folder / "preview"))
+    found = world.run("other", smoothing=smoothing, stop=4, from_folder=str(world.folder / "preview"))
     assert found["notes"][0] == "The labels or the filter changed since the preview, so it was made anew."
-    assert world.changes("applied") == world.changes("whole")
+    assert (LOST in world.changes("other")) == (what != "approved")
 
 
 class Watched(Channel):
@@ -364,6 +363,26 @@ def test_wherever_it_is_stopped_it_goes_on_and_finds_the_same(world: World) -> N
     found = world.run()
     assert {**found, "changes": ""} == {**whole, "changes": ""}
     assert world.changes() == world.changes("whole")
+
+
+def test_a_windowed_filter_goes_on_near_the_frame_that_it_was_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoothing = Smoothing(method="median", window=3, evidence=False)
+    whole = world.run("whole", smoothing=smoothing, preview=True)
+    monkeypatch.setattr(stabilise, "WARM", 2)
+    Watched.stop_at = FRAMES + 6
+    with pytest.raises(Stopping):
+        world.run(channel=Watched, smoothing=smoothing, preview=True)
+    Watched.said, Watched.stop_at = [], -1
+    found = world.run(channel=Watched, smoothing=smoothing, preview=True)
+    assert {**found, "changes": ""} == {**whole, "changes": ""}
+    assert Watched.said.count("Smoothing") == FRAMES - 6 + 2
+    names = sorted(path.name for path in (world.folder / "whole" / "smooth").iterdir())
+    assert names == sorted(path.name for path in (world.folder / "job" / "smooth").iterdir())
+    for name in names:
+        one, other = (world.folder / job / "smooth" / name for job in ("whole", "job"))
+        assert one.read_bytes() == other.read_bytes()
 
 
 KILLED = """
