@@ -1,5 +1,5 @@
 /** The Quality page and the Dashboard's cards of it: sections, approving, and the jobs that measure and score. */
-import { api, ask, newId, refresh, register, t, toast } from '../app.js';
+import { api, ask, count, newId, refresh, register, t, toast } from '../app.js';
 import { runsOf } from './picked.js';
 
 const main = document.querySelector('main.quality');
@@ -27,18 +27,18 @@ register('delete-truth', ({ dataset: { asset, name, frames } }) => ask('delete-d
   form.querySelector('.btn.danger').textContent = t('delete_n', { n: frames });
 }));
 
-// ---- sections: the address says which is shown, and only that one is asked for anew
+// ---- panels are asked for anew when something happened; of the sections only the one that the address names
 const KINDS = ['project', 'frame', 'regions', 'job', 'seen', 'template'];
-const SETTLE_MS = 900;
+const SETTLE_MS = main ? 900 : 2000;
 const sections = main ? [...main.querySelectorAll('.q-section')] : [];
 const old = new Set();
 let timer = 0;
 
-const shown = () => sections.find((one) => `#${one.id}` === location.hash)?.id ?? sections[0]?.id;
+const shown = () => (main ? sections.find((one) => `#${one.id}` === location.hash) ?? sections[0] : document.getElementById('quality-cards'))?.id;
 
-function settle(section) {
-  old.delete(section);
-  refresh(section);
+function settle(panel) {
+  old.delete(panel);
+  refresh(panel);
 }
 function mark() {
   for (const one of main.querySelectorAll('.q-tabs a')) {
@@ -55,10 +55,10 @@ function hear() {
     settle(shown());
   }, SETTLE_MS);
 }
+for (const kind of KINDS) document.body.addEventListener(`pt-${kind}`, hear);
 if (main) {
   mark();
   addEventListener('hashchange', mark);
-  for (const kind of KINDS) document.body.addEventListener(`pt-${kind}`, hear);
 }
 
 // ---- choosing frames of the queue; what is chosen outlives the panel's renewal
@@ -83,7 +83,20 @@ main?.addEventListener('change', (event) => {
   for (const one of rows()) chosen[one.checked ? 'add' : 'delete'](key(one));
   tally();
 });
-if (main) for (const event of ['swap', 'settle']) document.body.addEventListener(`htmx:after:${event}`, tally);
+/** The head of the page says the same as the renewed panel. */
+function head() {
+  const { count: left, open } = document.getElementById('review-facts').dataset;
+  document.getElementById('count-review').textContent = Number(left) ? count(left) : '';
+  document.getElementById('next-frame').href = open;
+}
+if (main) {
+  for (const event of ['swap', 'settle']) {
+    document.body.addEventListener(`htmx:after:${event}`, () => {
+      tally();
+      head();
+    });
+  }
+}
 
 register('approve-frames', async () => {
   const picked = rows().filter((one) => one.checked);

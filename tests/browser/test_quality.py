@@ -52,8 +52,10 @@ def test_a_person_measures_and_finishes_the_queue(page: Page, server: Server, pr
     check_axe(page)
     approve.press("Enter")
     expect(page.locator("#review")).to_contain_text("Nothing left to review")
+    expect(page.get_by_role("link", name="Review", exact=True)).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(rows).to_have_count(count)
+    expect(page.get_by_role("link", name=f"Review {count}", exact=True)).to_be_visible()
     expect(page.get_by_role("button", name="Approve", exact=True)).to_be_disabled()
 
     page.get_by_role("link", name="Ground truth").click()

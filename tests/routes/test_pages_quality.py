@@ -62,6 +62,15 @@ def test_every_section_of_a_new_project_says_what_is_missing_and_what_to_do(serv
         assert f'id="{name}"' in text
 
 
+def test_an_asset_without_labels_has_nothing_to_measure(server: Server, clip: bytes) -> None:
+    made = server.project("Unlabelled")
+    server.asset(made, "disc.mp4", clip)
+    text = seen(server, f"/quality/{made['id']}/_stability")
+    assert "Nothing to compare yet" in text
+    assert 'data-do="measure"' not in text
+    assert "Nothing left to review" in seen(server, f"/quality/{made['id']}/_review")
+
+
 def test_before_measuring_the_page_offers_to_measure(project: Project) -> None:
     assert "Not measured yet" in project.section("stability")
     assert 'data-do="measure"' in project.section("stability")
