@@ -86,6 +86,13 @@ def test_camvid_comes_in_as_points_that_can_be_dragged_and_goes_as_one_step(
     page.locator("#nc-name").fill("road user")
     page.get_by_role("button", name="Add class").click()
     expect(page.locator("#map-table select").filter(has_text="road user (new)")).to_have_count(12)
+
+    # Hidden ground truth asks for less; what was chosen for regions is kept meanwhile.
+    page.get_by_label("As hidden ground truth").check()
+    expect(page.get_by_role("button", name=f"Keep {FRAMES} frames hidden")).to_be_enabled()
+    expect(page.locator("#gt-say")).to_contain_text("become hidden ground truth")
+    expect(page.get_by_label("IoU to reach")).to_be_hidden()
+    page.get_by_label("As regions").check()
     accessible(page)
     assert own.api("GET", f"/frames/{frame}")["regions"] == []
     go.click()
