@@ -21,8 +21,8 @@ from app.errors import Refused
 from app.formats.label_png import read_pixels
 
 _KEY = "objects"
-MAX_OBJECTS = 2000
-"""Objects of a frame that are told apart: their names must fit into a text that a PNG reader takes."""
+MAX_OBJECTS = 1000
+"""Objects of a frame that are told apart: their names must fit into the mebibyte of text that is read from a PNG."""
 MAX_BYTES = 256 << 20
 
 
@@ -30,7 +30,7 @@ class NumberedObject(Struct, kw_only=True, array_like=True):
     """`object`: what tells it apart in its asset and is the same on every frame."""
 
     number: Annotated[int, Meta(ge=1, le=65534)]
-    object: Annotated[str, Meta(max_length=300)]
+    object: Annotated[str, Meta(max_length=230)]
     class_id: Annotated[int, Meta(ge=1, le=65534)]
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from app.algo.scoring import VOID
+from app.cli import main
 from app.formats import label_png, truth_png
 from app.models import new_id
 from tasks import truth_files
@@ -304,6 +306,38 @@ def test_real_masks_are_kept_to_the_pixel_and_their_own_labels_score_high(
     assert scores["worst"][2]["miou"] > 0.9
     assert scores["worst"][2]["pixel_accuracy"] > 0.95
     assert sum(map(sum, scores["confusion"]["rows"])) == scores["pixels"]
+
+
+def test_the_command_line_keeps_lists_scores_and_deletes(world: World, tmp_path: Path) -> None:
+    for index in range(2):
+        world.draw(index, 1, 10, 10, 50, 30)
+
+    def said(*args: str) -> str:
+        place = ["--server", world.server.url, "--project", world.id]
+        done = CliRunner().invoke(main, ["truth", *args, *place], env={"POINTILLIST_SERVER": ""})
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert said("list") == "There is no hidden ground truth.\n"
+    assert said("keep", "--frame", "0", "--frame", "1") == "Kept the labels of 2 frames (0–1).\n"
+    first = said("list").splitlines()
+    assert first == ["shots.zip: 2 of 2 frames (0–1)", "  2 from labels, kept by local"]
+    assert "  disc  IoU 1.000  precision 1.000  recall 1.000  boundary F 1.000" in said("score").splitlines()
+    world.draw(1, 2, 10, 40, 50, 60)
+    lines = said("scores").splitlines()
+    assert lines[:2] == [
+        "2 of 2 frames with hidden ground truth are scored.",
+        "1 of them changed since: score again.",
+    ]
+    assert json.loads(said("scores", "--json")) == world.scores()
+    said("scores", "--csv", str(tmp_path / "t.csv"))
+    assert (
+        (tmp_path / "t.csv").read_text().splitlines()[1].startswith("shots.zip,0,1,disc,800,800,800,1.000000")
+    )
+    assert said("delete", "--frame", "0") == "The hidden ground truth of 1 frame was deleted.\n"
+    assert said("list").startswith("shots.zip: 1 of 2 frames (1)")
+    refused = CliRunner().invoke(main, ["truth", "delete", "--all", "--frame", "0", "--project", world.id])
+    assert refused.exit_code == 2
 
 
 @pytest.mark.parametrize(

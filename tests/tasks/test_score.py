@@ -247,5 +247,8 @@ def test_numbers_without_a_row_are_no_object_and_a_map_without_rows_is_refused()
     assert truth_png.decode_objects(data, (1, 3), "it")[0].tolist() == [[0, 2, 0]]
     with pytest.raises(Refused, match="does not say"):
         truth_png.decode_objects(truth_png.encode_map(numbers), (1, 3), "it")
+    many = np.arange(1000, dtype=np.uint16)[None] + 1
+    rows = [NumberedObject(number=i + 1, object="車" * 230, class_id=60000) for i in range(1000)]
+    assert truth_png.decode_objects(truth_png.encode_objects(many, rows), (1, 1000), "it")[1] == rows
     with pytest.raises(ValueError, match="more than"):
         truth_png.encode_objects(numbers, [NumberedObject(number=1, object="a", class_id=1)] * 2001)
