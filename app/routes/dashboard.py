@@ -13,7 +13,7 @@ from app.routes import charts, dashboard_quality
 from app.routes.dashboard_quality import QualityCards, quality, sparklines
 from app.routes.engines import Engine, engines_of
 from app.routes.page import FullPage, Page, language, render, shell
-from app.services import jobs, projects
+from app.services import jobs, overview
 from app.services.context import Context
 from app.services.views import Progress, ProjectCard
 from app.smoothing import FLICKER_LIMIT
@@ -71,7 +71,7 @@ class Dashboard(FullPage):
     last: ProjectCard | None
 
 
-def overview(ctx: Context, cards: list[ProjectCard]) -> Overview:
+def overview_panel(ctx: Context, cards: list[ProjectCard]) -> Overview:
     active = jobs.listing(ctx, states=jobs.ACTIVE)
     waiting = [job for job in active if job.state == "waiting"]
     totals = Totals(
@@ -106,7 +106,7 @@ def jobs_panel(ctx: Context) -> JobsPanel:
     ordered = sorted(newest, key=lambda job: (rank.get(job.state, 3), -job.created_at))
     return JobsPanel(
         jobs=ordered[:SHOWN_JOBS],
-        names={c.project.id: c.project.name for c in projects.listing(ctx)},
+        names={c.project.id: c.project.name for c in overview.cards(ctx)},
         running=sum(job.state == "running" for job in newest),
         waiting=sum(job.state == "waiting" for job in newest),
         paused=sum(job.state == "paused" for job in newest),
@@ -116,8 +116,8 @@ def jobs_panel(ctx: Context) -> JobsPanel:
 @get("/", sync_to_thread=True, include_in_schema=False)
 def index(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
     frame = shell(request, ctx, "dashboard")
-    cards = projects.listing(ctx)
-    seen, work = overview(ctx, cards), jobs_panel(ctx)
+    cards = overview.cards(ctx)
+    seen, work = overview_panel(ctx, cards), jobs_panel(ctx)
     wanted = request.cookies.get("pt_project", "")
     last = next((c for c in cards if c.project.id == wanted and c.progress.frames), None)
     return render(
@@ -144,7 +144,7 @@ def index(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
 @get("/dashboard/_overview", sync_to_thread=True, include_in_schema=False)
 def read_overview(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
     language(request, ctx)
-    return render(request, overview(ctx, projects.listing(ctx)))
+    return render(request, overview_panel(ctx, overview.cards(ctx)))
 
 
 @get("/dashboard/_jobs", sync_to_thread=True, include_in_schema=False)

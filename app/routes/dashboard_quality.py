@@ -12,9 +12,10 @@ from msgspec import Struct
 from app.models import Project
 from app.routes import charts
 from app.routes.page import Page, language, render
-from app.services import jobs, overview, projects, review
+from app.services import jobs, overview
 from app.services.context import Context
 from app.services.overview import EDGES
+from app.services.review import Entry
 from app.services.views import ProjectCard
 from app.smoothing import FLICKER_LIMIT
 
@@ -127,14 +128,14 @@ def review_next(ctx: Context, first: ProjectCard, cards: Sequence[ProjectCard]) 
     for card in [first, *others[: PROJECTS - 1]]:
         if not card.progress.regions:
             continue
-        one = review.queue(ctx, card.project.id, limit=QUEUE)
+        one = overview.queue(ctx, card.project.id, None, QUEUE)
         count += one.to_review
         found += [next_of(card, entry) for entry in one.queue]
     found.sort(key=lambda row: -row.gain)
     return found[:QUEUE], count
 
 
-def next_of(card: ProjectCard, entry: review.Entry) -> Next:
+def next_of(card: ProjectCard, entry: Entry) -> Next:
     several = len(card.assets) > 1
     strongest = entry.reasons[0] if entry.reasons else None
     region = f"&region={strongest.region_id}" if strongest is not None and strongest.region_id else ""
@@ -154,7 +155,7 @@ def next_of(card: ProjectCard, entry: review.Entry) -> Next:
 def read(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
     language(request, ctx)
     wanted = request.cookies.get("pt_project", "")
-    return render(request, QualityPanel(quality=quality(ctx, projects.listing(ctx), wanted)))
+    return render(request, QualityPanel(quality=quality(ctx, overview.cards(ctx), wanted)))
 
 
 handlers = [read]

@@ -11,7 +11,7 @@ from app import store as db
 
 T = TypeVar("T")
 
-ROOM = 16
+ROOM = 64
 MARKED_ROOM = 512
 
 

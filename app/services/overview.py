@@ -1,12 +1,17 @@
-"""What the Dashboard draws of the quality of projects: how much they flicker, and how well regions are certified."""
+"""What the Dashboard and the Quality page ask again and again; answered once until something is written."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app import i18n
 from app import store as db
 from app.models import Job, JobKind
+from app.services import projects, review, truth_scores, truths
 from app.services.context import Context
+from app.services.review import ReviewView
+from app.services.truth_scores import Scores
+from app.services.truths import TruthView
 from app.services.views import ProjectCard
 from app.smoothing import FLICKER_LIMIT
 from app.store.stats import Certificates, Flicker
@@ -14,6 +19,35 @@ from app.store.stats import Certificates, Flicker
 MOST_JOBS = 500
 """Jobs of a project that are looked through."""
 EDGES = (0.0, 0.85, 0.9, 0.95, 0.97, 0.99, 1.0)
+
+
+def cards(ctx: Context) -> list[ProjectCard]:
+    """All projects that are not in the trash, the newest first."""
+    return ctx.lasting.ask("cards", lambda _cur: projects.listing(ctx))
+
+
+def card(ctx: Context, project_id: str) -> ProjectCard:
+    """Raises NotFound."""
+    return ctx.lasting.ask(("card", project_id), lambda _cur: projects.card(ctx, project_id))
+
+
+def queue(ctx: Context, project_id: str, asset_id: str | None, limit: int, offset: int = 0) -> ReviewView:
+    """A part of the review queue, with its reasons in the language of the request."""
+    key = ("queue", project_id, asset_id, limit, offset, i18n.current())
+    return ctx.lasting.ask(
+        key, lambda _cur: review.queue(ctx, project_id, asset_id=asset_id, limit=limit, offset=offset)
+    )
+
+
+def hidden(ctx: Context, project_id: str) -> TruthView:
+    """Which frames have hidden ground truth."""
+    return ctx.lasting.ask(("hidden", project_id), lambda _cur: truths.view(ctx, project_id))
+
+
+def scores(ctx: Context, project_id: str, asset_id: str | None) -> Scores:
+    """How the labels of a project, or of one of its assets, compare with hidden ground truth."""
+    key = ("scores", project_id, asset_id)
+    return ctx.lasting.ask(key, lambda _cur: truth_scores.view(ctx, project_id, asset_id))
 
 
 def flicker(ctx: Context, cards: Sequence[ProjectCard], most: int) -> dict[str, Flicker]:

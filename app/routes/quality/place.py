@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from app.models import Job, JobKind, Project
 from app.routes.api.common import known_id
-from app.services import class_templates, jobs, overview, projects
+from app.services import class_templates, jobs, overview
 from app.services.context import Context
 
 Req = Request[Any, Any, Any]
@@ -68,7 +68,7 @@ class Place(Struct, kw_only=True):
 
 def place_of(request: Req, ctx: Context, project_id: str) -> Place:
     """Raises NotFound. An asset that the project does not have counts as none."""
-    card = projects.card(ctx, known_id(project_id))
+    card = overview.card(ctx, known_id(project_id))
     rules = class_templates.get(ctx, card.project.class_template_id)
     asked = {key: request.query_params.get(key, "")[:100] for key in KEYS}
     assets = [AssetChoice(id=a.id, name=a.name, frames=a.frame_count) for a in card.assets if a.frame_count]

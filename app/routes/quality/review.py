@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from app.routes.quality.place import Place
-from app.services import metrics, review
+from app.services import metrics, overview
 from app.services.context import Context
 from app.services.review import Entry
 
@@ -60,12 +60,12 @@ def row_of(place: Place, entry: Entry, name: str = "") -> QueueRow:
 def section(ctx: Context, place: Place) -> ReviewSection:
     """An offset behind the end of the queue leads to its last page."""
     asset = place.asset or None
-    found = review.queue(ctx, place.project.id, asset_id=asset, limit=PAGE, offset=place.number)
+    found = overview.queue(ctx, place.project.id, asset, PAGE, place.number)
     offset = place.number
     if offset >= found.to_review:
         offset = max(0, (found.to_review - 1) // PAGE * PAGE)
         if offset != place.number:
-            found = review.queue(ctx, place.project.id, asset_id=asset, limit=PAGE, offset=offset)
+            found = overview.queue(ctx, place.project.id, asset, PAGE, offset)
     rows = [row_of(place, entry) for entry in found.queue]
     figures = metrics.figures(ctx, place.project.id)
     return ReviewSection(

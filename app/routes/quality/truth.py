@@ -9,7 +9,7 @@ from app.models import Job
 from app.routes import charts
 from app.routes.page import THIN, as_count
 from app.routes.quality.place import AssetChoice, Place, busy, latest_job
-from app.services import truth_scores, truths
+from app.services import overview, truths
 from app.services.context import Context
 from app.services.truth_scores import AnnotatorScore, ClassScore, Scores, TrackScore
 
@@ -77,8 +77,8 @@ class TruthSection(Struct, kw_only=True):
 
 def section(ctx: Context, place: Place) -> TruthSection:
     job = latest_job(ctx, place.project.id, "score", "keep_truth")
-    hidden = truths.view(ctx, place.project.id)
-    scores = truth_scores.view(ctx, place.project.id, place.asset or None) if hidden.frames else None
+    hidden = overview.hidden(ctx, place.project.id)
+    scores = overview.scores(ctx, place.project.id, place.asset or None) if hidden.frames else None
     pixels = place.asked.get("matrix") == "px"
     return TruthSection(
         frames=hidden.frames,
