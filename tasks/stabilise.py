@@ -8,7 +8,10 @@ are measured. Nothing is in the database before the end.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 from app.algo.motion import picture
 from app.algo.stabilise import Shot, stabilise
 from app.errors import Refused
+from app.models import Frame
 from app.smoothing import METHODS
 from tasks import truth_files
 from tasks.channel import Channel, write_aside
@@ -30,6 +34,7 @@ from tasks.stabilise_files import CHANGES, FILTERED, FILTERING, FrameChange, Sta
 from tasks.stabilise_maps import LayerMaps
 from tasks.stabilise_measures import Measuring
 from tasks.stabilise_regions import Reshaping
+from tasks.stabilise_spans import is_labelled, lost_on, reach_of, spans
 
 
 def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
@@ -47,6 +52,7 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
     return _Job(channel, asked).run()
 
 
+LAST = (1 << 31) - 1
 WARM = 24
 """Frames that a windowed filter runs over again before it goes on: what it knows of flicker around (evidence.NEAR) and
 the window. What an exponential filter remembers has no end, so that one begins anew."""
@@ -119,8 +125,11 @@ class _Job:
             args.overwrite_anchors,
         )
         digest.update(msgspec.json.encode((asked, ranks_of(self._snapshot.header.class_template))))
+        lost = lost_on(self._snapshot.header.tracks, args.asset_id)
+        said: list[tuple[int, bool]] = []
         for entry in self._entries():
             frame = entry.frame
+            said.append((frame.index, is_labelled(entry, lost)))
             tracks = {region.id: region.track_id for region in entry.regions}
             for spec in entry.specs:
                 self._layers.number(spec.class_id, tracks.get(spec.id))
@@ -132,16 +141,21 @@ class _Job:
                 self._regions += len(entry.specs)
                 locked = held if not args.overwrite_anchors else []
                 self._anchors += len(entry.specs) if frame.state == "approved" else len(locked)
+        self._first = said[0][0]
+        self._spans = spans(said, reach_of(args.smoothing))
+        digest.update(msgspec.json.encode(self._spans))
         return digest.hexdigest()
 
-    def _entries(self) -> Iterator[FrameEntry]:
-        """The frames of the snapshot, those around the range, too."""
-        return self._snapshot.frames(self._section)
+    def _entries(self, first: int = 0, last: int = LAST) -> Iterator[FrameEntry]:
+        """The frames of the snapshot, those around the range, too; with `first` and `last` from one to the other."""
+        for entry in self._snapshot.frames(self._section):
+            if entry.frame.index > last:
+                return
+            if entry.frame.index >= first:
+                yield entry
 
     def _within(self) -> Iterator[FrameEntry]:
-        for entry in self._entries():
-            if self._args.start <= entry.frame.index <= self._args.stop:
-                yield entry
+        return self._entries(self._args.start, self._args.stop)
 
     def _adopt(self) -> None:
         """Take over what a preview found, where it looked at the same."""
@@ -183,31 +197,35 @@ class _Job:
 
     def _filter(self) -> None:
         known = self._filtered()
-        first = min(entry.frame.index for entry in self._entries())
-        if known > first and METHODS[self._args.smoothing.method].parameter == "window":
-            begin = max(first, known - WARM)
-        else:
-            begin = known = first
-        inputs: dict[int, NDArray[np.uint16]] = {}
+        windowed = METHODS[self._args.smoothing.method].parameter == "window"
+        spans = [(max(first, known - WARM), last) for first, last in self._spans if last >= known]
+        if not windowed:
+            known, spans = 0, [span for span in self._spans if span[1] >= known]
+        read: deque[tuple[Frame, NDArray[np.uint16]]] = deque()
 
-        def entries() -> Iterator[FrameEntry]:
-            return (entry for entry in self._entries() if entry.frame.index >= begin)
-
-        def shots() -> Iterator[Shot]:
-            for entry in entries():
-                labels = inputs[entry.frame.index] = self._labels(entry)
+        def shots(entries: Iterator[FrameEntry]) -> Iterator[Shot]:
+            for entry in entries:
+                labels = self._labels(entry)
+                read.append((entry.frame, labels))
                 yield Shot(labels, picture(read_frame(entry)), self._locked(entry), self._scope())
 
-        self._done += begin - first
-        outputs = stabilise(shots(), self._args.smoothing)
-        for entry, labels in zip(entries(), outputs, strict=True):
-            index = entry.frame.index
-            before = inputs.pop(index)
-            if index >= known:
-                if self._args.start <= index <= self._args.stop and (labels != before).any():
-                    self._smooth.write(index, entry.frame.id, labels, self._layers)
-                write_aside(self._channel.folder / FILTERING, msgspec.json.encode((self._key, index + 1)))
-            self._step("Smoothing", index - first + 1, self._section.frames)
+        count = self._section.frames
+        for within, entries in groupby(self._entries(), lambda entry: _span_of(entry.frame.index, spans)):
+            if not within:
+                continue
+            for labels in stabilise(shots(entries), self._args.smoothing):
+                frame, before = read.popleft()
+                if frame.index >= known:
+                    self._keep_smooth(frame, before, labels)
+                number = frame.index - self._first + 1
+                self._done = count + number - 1
+                self._step("Smoothing", number, count)
+        self._done = 2 * count
+
+    def _keep_smooth(self, frame: Frame, before: NDArray[np.uint16], labels: NDArray[np.uint16]) -> None:
+        if self._args.start <= frame.index <= self._args.stop and (labels != before).any():
+            self._smooth.write(frame.index, frame.id, labels, self._layers)
+        write_aside(self._channel.folder / FILTERING, msgspec.json.encode((self._key, frame.index + 1)))
 
     def _filtered(self) -> int:
         """Index of the first frame that an execution before this one did not get to; 0 where there was none."""
@@ -252,13 +270,20 @@ class _Job:
         after = self._smooth if args.preview else self._after
         truths = truth_files.folder_of(Path(args.data_dir), args.asset_id)
         with Measuring(self._channel.folder, truths, self._layers, args.start, args.stop) as measuring:
-            for entry in self._entries():
-                if entry.frame.index < args.start - 1 or entry.frame.index > args.stop:
-                    continue
-                measuring.frame(entry, self._labels, after)
-                if entry.frame.index >= args.start:
+            for entry in self._entries(args.start - 1, args.stop):
+                index = entry.frame.index
+                span = _span_of(index, self._spans)
+                follows = span is not None and index > span[0]
+                measuring.frame(entry, self._labels, after, follows=follows)
+                if index >= args.start:
                     self._step("Measuring", entry.frame.index - args.start + 1, args.stop - args.start + 1)
             return measuring.result()
+
+
+def _span_of(index: int, spans: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """The span that holds a frame; one of a single frame has nothing to smooth."""
+    at = bisect_right(spans, (index, LAST)) - 1
+    return spans[at] if at >= 0 and spans[at][0] < spans[at][1] and index <= spans[at][1] else None
 
 
 def _is(path: Path, key: str) -> bool:

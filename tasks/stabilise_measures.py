@@ -63,9 +63,13 @@ class Measuring:
     ) -> None:
         self._file.close()
 
-    def frame(self, entry: FrameEntry, before: Labels, after: LayerMaps) -> None:
-        """Measure a frame. `before`: its labels; `after`: where those after the filter lie if they differ."""
+    def frame(self, entry: FrameEntry, before: Labels, after: LayerMaps, *, follows: bool) -> None:
+        """Measure a frame. `before`: its labels; `after`: where those after the filter lie if they differ.
+
+        `follows`: whether the frame before it was labelled, so that both can be compared.
+        """
         index = entry.frame.index
+        self._last = self._last if follows else None
         if index in self._rows and index + 1 in self._rows:
             self._last = None
             return

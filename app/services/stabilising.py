@@ -200,7 +200,8 @@ def _job(ctx: Context, job_id: str) -> Job:
 
 def _tidy(ctx: Context, project_id: str, asset_id: str, needed: Job | None) -> None:
     """Let go of the maps that older jobs of the asset left; what they measured stays."""
-    rows = jobs.listing(ctx, project_id=project_id, states=("done", "failed", "cancelled"), limit=1000)
+    states = ("done", "failed", "cancelled")
+    rows = ctx.store.read(lambda cur: db.jobs.listing(cur, project_id=project_id, states=states, limit=1000))
     ended = [job for job in rows if job.kind == "stabilise" and job.asset_id == asset_id]
     for job in ended[KEPT - 1 :]:
         if needed is not None and job.id == needed.id:

@@ -286,6 +286,27 @@ def test_anchors_and_approved_frames_stay_unless_anchors_may_change(world: World
     assert world.region(SPILLED, 2).id in [one.id for one in world.changes("all")[SPILLED].changed]
 
 
+def test_frames_that_nobody_labelled_say_nothing_and_get_nothing(world: World) -> None:
+    for entry in world.frames:
+        kept = entry.frame.index <= 5
+        entry.regions = [region for region in entry.regions if region.class_id == 1 and kept]
+        entry.specs = [world.spec(region) for region in entry.regions]
+    # One frame without the disc is flicker; that there is none on the last three only says that nobody was there.
+    world.run(smoothing=Smoothing(window=3, evidence=False))
+    changes = world.changes()
+    assert len(changes[LOST].added) == 1
+    assert not {6, 7, 8} & changes.keys()
+    assert not any(change.gone for change in changes.values())
+    curve = msgspec.json.decode((world.folder / "job" / "curve.json").read_bytes(), type=Curve)
+    assert [value is None for value in curve.before] == [False] * 5 + [True] * 2
+    # Where a person said that the frames are done, there is nothing on them.
+    for entry in world.frames:
+        entry.frame.state = "done"
+    world.run("done", smoothing=Smoothing(window=3, evidence=False), preview=True)
+    curve = msgspec.json.decode((world.folder / "done" / "curve.json").read_bytes(), type=Curve)
+    assert curve.before[5] == 1.0
+
+
 @pytest.mark.parametrize("by", ["class", "track"])
 def test_only_what_is_asked_for_gains_and_loses_pixels(world: World, by: str) -> None:
     scope: dict[str, Any] = {"class_ids": [2]} if by == "class" else {"track_ids": [world.track.id]}
