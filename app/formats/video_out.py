@@ -18,7 +18,9 @@ from typing import Literal, NamedTuple, Self
 import av
 import numpy as np
 from av.codec import codecs_available
+from av.container import OutputContainer
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
@@ -35,6 +37,8 @@ MAX_TIMESCALE = 10_000_000
 
 _BT709 = 1
 _LIMITED = 1
+_LUMA = np.rint(16 + np.arange(256) * (219 / 255)).astype(np.uint8)
+"""Grey level → luma in limited range."""
 
 Form = Literal["preview", "standard", "high", "mask", "exact"]
 """How a video is encoded: three qualities of a picture, and grey masks in H.264 or exact in FFV1."""
@@ -114,87 +118,42 @@ def timescale_of(times: Iterable[Fraction | float]) -> int:
     return scale * math.ceil(1000 / scale) if scale < 1000 else scale
 
 
-class VideoOut:
-    """Writes the frames of one file as they come: MP4, or Matroska for the form "exact".
+class TimedOut:
+    """One file with one video stream: frames at their times, and sound beside them.
 
-    `size` = (width, height) of the pictures; `sound` is muxed along. `notes` say what the user should know. The
-    file is complete only after the context is left normally; write aside and rename.
+    `notes` say what the user should know. The file is complete only after the context is left normally; write
+    aside and rename.
     """
 
     def __init__(
         self,
-        path: Path,
-        size: tuple[int, int],
+        container: OutputContainer,
+        codec: str,
         timing: Timing,
         *,
-        form: Form = "standard",
+        scale: int,
         sound: SoundFile | None = None,
-        encoders: Sequence[str] = ENCODERS,
         threads: int = 0,
     ) -> None:
-        """`threads` of the encoder, 0 = as many as it likes. Raises Refused where no encoder is at hand."""
+        """`scale`: ticks a second in the file; `threads` of the encoder, 0 = as many as it likes."""
         self.notes: list[str] = []
         self._timing = timing
-        self._size = size
-        self._exact = form == "exact"
+        self._scale = scale
         self._count = 0
         self._last = -1
         self._lengths: dict[int, int] = {}
-        codec = "ffv1" if self._exact else _encoder(encoders)
-        self._scale = min(timing.scale, _CLOCK_OF_MPEG4) if codec == "mpeg4" else timing.scale
-        self._container = (
-            av.open(str(path), "w", format="matroska")
-            if self._exact
-            else av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
-        )
-        stream = self._container.add_stream(codec, rate=_nominal_rate(timing))
+        self._container = container
+        stream = container.add_stream(codec, rate=_nominal_rate(timing))
         assert isinstance(stream, VideoStream)
         self._stream = stream
-        context = stream.codec_context
-        context.time_base = self._stream.time_base = Fraction(1, self._scale)
-        context.thread_count = threads
-        if self._exact:
-            context.width, context.height = size
-            context.pix_fmt = "gray"
-            context.options = {"level": "3", "slicecrc": "1"}
-            if any(tick * 1000 % timing.scale for tick in timing.ticks):
-                self.notes.append(
-                    "Matroska counts milliseconds: the times of the frames are rounded to them."
-                )
-        else:
-            self._make_yuv(codec, form)
+        stream.codec_context.time_base = stream.time_base = Fraction(1, scale)
+        stream.codec_context.thread_count = threads
         self._sound = sound
         if sound is not None:
-            sound.add_to(self._container)
+            sound.add_to(container)
 
-    def _make_yuv(self, codec: str, form: Form) -> None:
-        context = self._stream.codec_context
-        width, height = self._size
-        context.width, context.height = width + width % 2, height + height % 2
-        context.pix_fmt = "yuv420p"
-        preset, crf = _X264[form]
-        # Without reordered frames decoding time equals presentation time and no edit list is needed.
-        if codec == "libx264":
-            context.options = {"preset": preset, "crf": str(crf), "bf": "0"}
-            if form == "mask":
-                # Many masks are written at once: none may hold dozens of frames back.
-                context.options |= {"x264-params": "rc-lookahead=0:sync-lookahead=0:mbtree=0"}
-        else:
-            context.bit_rate = round(width * height * 30 * 2 ** ((20 - crf) / 6) * 0.1)
-            name = "H.264 by OpenH264" if codec == "libopenh264" else "MPEG-4 part 2 instead of H.264"
-            self.notes.append(f"This FFmpeg has no x264; the video is {name}.")
-        context.color_primaries = context.color_trc = context.colorspace = _BT709
-        context.color_range = _LIMITED
-        if (context.width, context.height) != self._size:
-            lines = [name for name, side in (("column", width), ("row", height)) if side % 2]
-            self.notes.append(
-                f"The video is {context.width}×{context.height} px: the last {' and '.join(lines)} is repeated "
-                "once, because H.264 needs even sides."
-            )
-
-    def add(self, image: NDArray[np.uint8]) -> None:
-        """The next frame, of the size that was announced: (H, W, 3) uint8 RGB, or (H, W) uint8 grey."""
-        frame = self._frame(image)
+    def put(self, frame: VideoFrame) -> None:
+        """The next frame, as the encoder takes it."""
         tick = self._tick(self._count)
         frame.pts, frame.time_base = tick, Fraction(1, self._scale)
         self._lengths[tick] = max(1, self._tick(self._count + 1) - tick)
@@ -203,25 +162,6 @@ class VideoOut:
         self._mux(self._stream.encode(frame))
         if self._sound is not None:
             self._container.mux(self._sound.until(Fraction(tick, self._scale)))
-
-    def _frame(self, image: NDArray[np.uint8]) -> VideoFrame:
-        kind = "gray" if image.ndim == 2 else "rgb24"
-        if self._exact:
-            return VideoFrame.from_ndarray(np.ascontiguousarray(image), format=kind)
-        width, height = self._size
-        if width % 2 or height % 2:
-            image = np.pad(
-                image, ((0, height % 2), (0, width % 2), *[(0, 0)] * (image.ndim - 2)), mode="edge"
-            )
-        frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format=kind).reformat(
-            format="yuv420p",
-            src_colorspace=Colorspace.ITU709,
-            dst_colorspace=Colorspace.ITU709,
-            src_color_range=ColorRange.JPEG,
-            dst_color_range=ColorRange.MPEG,
-        )
-        frame.color_primaries = frame.color_trc = _BT709
-        return frame
 
     def _tick(self, index: int) -> int:
         """When frame `index` is due on the clock of this file; behind the last one: when that is over."""
@@ -252,6 +192,124 @@ class VideoOut:
             self._container.close()
             if self._sound is not None:
                 self._sound.close()
+
+
+class VideoOut(TimedOut):
+    """Writes the frames of one file as they come: MP4, or Matroska for the form "exact".
+
+    `size` = (width, height) of the pictures; `sound` is muxed along.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        timing: Timing,
+        *,
+        form: Form = "standard",
+        sound: SoundFile | None = None,
+        encoders: Sequence[str] = ENCODERS,
+        threads: int = 0,
+    ) -> None:
+        """`threads` of the encoder, 0 = as many as it likes. Raises Refused where no encoder is at hand."""
+        self._size = size
+        self._exact = form == "exact"
+        codec = "ffv1" if self._exact else _encoder(encoders)
+        super().__init__(
+            av.open(str(path), "w", format="matroska")
+            if self._exact
+            else av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}),
+            codec,
+            timing,
+            scale=min(timing.scale, _CLOCK_OF_MPEG4) if codec == "mpeg4" else timing.scale,
+            sound=sound,
+            threads=threads,
+        )
+        context = self._stream.codec_context
+        if self._exact:
+            context.width, context.height = size
+            context.pix_fmt = "gray"
+            context.options = {"level": "3", "slicecrc": "1"}
+            if not in_milliseconds(timing):
+                self.notes.append(
+                    "Matroska counts milliseconds: the times of the frames are rounded to them."
+                )
+        else:
+            self._make_yuv(codec, form)
+
+    def _make_yuv(self, codec: str, form: Form) -> None:
+        context = self._stream.codec_context
+        width, height = self._size
+        context.width, context.height = width + width % 2, height + height % 2
+        context.pix_fmt = "yuv420p"
+        preset, crf = _X264[form]
+        # Without reordered frames decoding time equals presentation time and no edit list is needed.
+        if codec == "libx264":
+            context.options = {"preset": preset, "crf": str(crf), "bf": "0"}
+            if form == "mask":
+                # Many masks are written at once: none may hold dozens of frames back.
+                context.options |= {"x264-params": "rc-lookahead=0:sync-lookahead=0:mbtree=0"}
+        else:
+            context.bit_rate = round(width * height * 30 * 2 ** ((20 - crf) / 6) * 0.1)
+            name = "H.264 by OpenH264" if codec == "libopenh264" else "MPEG-4 part 2 instead of H.264"
+            self.notes.append(f"This FFmpeg has no x264; the video is {name}.")
+        tag(context)
+        if (context.width, context.height) != self._size:
+            lines = [name for name, side in (("column", width), ("row", height)) if side % 2]
+            self.notes.append(
+                f"The video is {context.width}×{context.height} px: the last {' and '.join(lines)} is repeated "
+                "once, because H.264 needs even sides."
+            )
+
+    def add(self, image: NDArray[np.uint8]) -> None:
+        """The next frame, of the size that was announced: (H, W, 3) uint8 RGB, or (H, W) uint8 grey."""
+        self.put(self._frame(image))
+
+    def _frame(self, image: NDArray[np.uint8]) -> VideoFrame:
+        if self._exact:
+            return VideoFrame.from_ndarray(
+                np.ascontiguousarray(image), format="gray" if image.ndim == 2 else "rgb24"
+            )
+        width, height = self._size
+        if width % 2 or height % 2:
+            image = np.pad(
+                image, ((0, height % 2), (0, width % 2), *[(0, 0)] * (image.ndim - 2)), mode="edge"
+            )
+        return _grey(image) if image.ndim == 2 else in_bt709(image, "yuv420p")
+
+
+def in_milliseconds(timing: Timing) -> bool:
+    """Whether every frame is due at a whole millisecond."""
+    return not any(tick * 1000 % timing.scale for tick in timing.ticks)
+
+
+def tag(target: VideoCodecContext | VideoFrame) -> None:
+    """Say that colours are BT.709 in limited range."""
+    target.color_primaries = target.color_trc = target.colorspace = _BT709
+    target.color_range = _LIMITED
+
+
+def in_bt709(image: NDArray[np.uint8], format: str) -> VideoFrame:
+    """(H, W, 3) uint8 RGB, or (H, W, 4) with alpha, in a YUV format of limited range; alpha keeps its full range."""
+    kind = "rgb24" if image.shape[2] == 3 else "rgba"
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(image), format=kind).reformat(
+        format=format,
+        src_colorspace=Colorspace.ITU709,
+        dst_colorspace=Colorspace.ITU709,
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+    )
+    tag(frame)
+    return frame
+
+
+def _grey(image: NDArray[np.uint8]) -> VideoFrame:
+    """(H, W) uint8, sides even, as yuv420p. FFmpeg's own conversion of grey is half a level too dark."""
+    height, width = image.shape
+    chroma = np.full((height // 2, width), 128, np.uint8)
+    frame = VideoFrame.from_ndarray(np.vstack((_LUMA[image], chroma)), format="yuv420p")
+    tag(frame)
+    return frame
 
 
 def _encoder(wanted: Sequence[str]) -> str:
