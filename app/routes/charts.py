@@ -33,8 +33,9 @@ class Mark(Struct, kw_only=True):
 class Curve(Struct, kw_only=True):
     """Values of the frames `start` ≤ index < `stop`, `step` of them a point, from 0 at the bottom to `top`.
 
-    `lines`: a path per series; `over`: a path of dots on values of the last series above the limit; `cuts`: a
-    path of vertical strokes; `stale`: (x, width) of frames whose values are out of date; `marks`: of the last series.
+    `lines`: a path per series; `lone`, `over`: paths of dots on values of the last series that have no neighbour,
+    and that lie above the limit; `cuts`: a path of vertical strokes; `stale`: (x, width) of frames whose values are
+    out of date; `marks`: of the last series.
     """
 
     width: int
@@ -43,6 +44,7 @@ class Curve(Struct, kw_only=True):
     limit: float
     limit_y: float
     lines: list[str]
+    lone: str = ""
     over: str = ""
     cuts: str = ""
     stale: list[tuple[float, float]] = field(default_factory=list)
@@ -113,6 +115,15 @@ def line(values: Values, width: float, height: float, top: float) -> str:
     return "".join(parts)
 
 
+def lone(values: Values, width: float, height: float, top: float) -> str:
+    """A path of dots on the values without a neighbour, of which a line shows next to nothing."""
+    alone = [
+        value if all(values[near] is None for near in (at - 1, at + 1) if 0 <= near < len(values)) else None
+        for at, value in enumerate(values)
+    ]
+    return dots(alone, width, height, top, -1.0)
+
+
 def dots(values: Values, width: float, height: float, top: float, limit: float) -> str:
     """A path of strokes without length, which round caps make dots, on the values above the limit."""
     each = width / len(values) if values else 0.0
@@ -167,6 +178,7 @@ def curve(
         limit=limit,
         limit_y=height_of(limit, height, top),
         lines=[line(one, width, height, top) for one in series],
+        lone=lone(values, width, height, top),
         over=dots(values, width, height, top, limit),
         cuts="".join(f"M{x_of(at):g} 0V{height:g}" for at in cuts if start < at < start + count),
         stale=[(x_of(at), round(x_of(at + length) - x_of(at), 1)) for at, length in stale],

@@ -22,6 +22,8 @@ def test_gaps_interrupt_a_line_and_a_lone_value_is_still_seen() -> None:
     assert path.count("M") == 2
     assert path.count("L") == 1
     assert path.count("h0") == 1
+    assert points(charts.lone([None, 0.5, None, 0.2, 0.1, None], 60, 20, 1.0)) == [(15, 10)]
+    assert points(charts.lone([0.5], 60, 20, 1.0)) == [(30, 10)]
     assert charts.line([], 60, 20, 1.0) == charts.line([None], 60, 20, 1.0) == ""
 
 
