@@ -2,7 +2,7 @@
 import { lengthOf, runsWithin, union, valueAt, without } from '../workspace/runs.js';
 
 /** So many frames on either side count as "around here" where no cut is known. */
-export const AROUND = 25;
+const AROUND = 25;
 export const WHAT = ['all', 'classes', 'track'];
 export const FAR = ['whole', 'range', 'around'];
 /** What the page asks before the server has told its filters. */
