@@ -44,11 +44,17 @@ class Damage(NamedTuple):
 
 
 def damaged(
-    labels: Sequence[Labels], seed: int, *, ignore: Collection[int] = (), background: Collection[int] = (0,)
+    labels: Sequence[Labels],
+    seed: int,
+    *,
+    ignore: Collection[int] = (),
+    background: Collection[int] = (0,),
+    amplitude: float = AMPLITUDE_PX,
 ) -> Damage:
     """Damage label maps (H, W) of any integer type; the same seed always does the same to the same maps.
 
-    `ignore`: values of pixels that nobody knows; `background`: values whose components neither fail nor spill.
+    `ignore`: values of pixels that nobody knows; `background`: values whose components neither fail nor spill;
+    `amplitude`: of the boundaries, in px; 0 = they stay where they are.
     """
     rng = np.random.default_rng(seed)
     count = min(len(labels), max(1, round(BROKEN * len(labels))))
@@ -56,7 +62,7 @@ def damaged(
     broken: dict[int, Fault] = {}
     out: list[Labels] = []
     for at, truth in enumerate(labels):
-        bent = _bent(truth, rng)
+        bent = _bent(truth, amplitude, rng)
         if at in chosen and (fault := _fail(bent, rng, {*ignore, *background})) is not None:
             broken[at] = fault
         if ignore:
@@ -66,7 +72,7 @@ def damaged(
     return Damage(out, broken)
 
 
-def _bent(labels: Labels, rng: np.random.Generator) -> Labels:
+def _bent(labels: Labels, amplitude: float, rng: np.random.Generator) -> Labels:
     height, width = labels.shape
     # White noise blurred by a Gaussian of sigma s has the correlation exp(-d²/4s²).
     sigma = CORRELATION_PX / 2
@@ -74,7 +80,7 @@ def _bent(labels: Labels, rng: np.random.Generator) -> Labels:
     noise = rng.standard_normal((height + 2 * margin, width + 2 * margin, 2)).astype(np.float32)
     smooth = cv2.GaussianBlur(noise, (0, 0), sigma)[margin:-margin, margin:-margin]
     # The same blur leaves the deviation 1 / (2 s √π) of white noise.
-    places = smooth * np.float32(AMPLITUDE_PX * 2 * sigma * np.pi**0.5)
+    places = smooth * np.float32(amplitude * 2 * sigma * np.pi**0.5)
     places[..., 0] += np.arange(width, dtype=np.float32)
     places[..., 1] += np.arange(height, dtype=np.float32)[:, None]
     stored = labels.astype(np.uint16)

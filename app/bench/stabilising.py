@@ -8,8 +8,9 @@ neighbouring frames of one shot of the mean, over the layers of either, of 1 −
 frame was carried along the motion, where that can be trusted. `instability_removed`: the share of the warped
 instability that the damage added which the filter took away. It may exceed 1: hand-drawn masks are not quite steady
 themselves. `improvement_percent`: how much smaller the warped instability is than before. `iou_clean`: what a filter
-leaves of undamaged masks. `bad_frames`: iou_gt of the frames where a component failed. Ignored pixels count on neither
-side; as labels they are unlabelled. Background is unlabelled too.
+leaves of undamaged masks. `bad_frames`: iou_gt of the frames where a component failed. `faults_only`: the default
+where components fail and boundaries do not tremble; what becomes of those frames, and of the others. Ignored pixels
+count on neither side; as labels they are unlabelled. Background is unlabelled too.
 
 A data set needs masks on `LEAST_FRAMES` consecutive frames; of the longest such run `MOST_FRAMES` are taken. It is
 `moving` where plain carrying of the ground truth is off by `MOVING` more than carrying along the motion. Figures over
@@ -36,7 +37,7 @@ from app.errors import Refused
 from app.smoothing import METHODS, Smoothing
 
 SEED = 1
-LEAST_FRAMES, MOST_FRAMES = 5, 30
+LEAST_FRAMES, MOST_FRAMES = 5, 20
 MOVING = 0.02
 UNKNOWN = 65_535
 """Number of ignored pixels while the labels are damaged."""
@@ -73,6 +74,7 @@ def run(folders: Sequence[Path], *, progress: Progress = lambda done, total: Non
     return {
         "sequences": len(rows),
         "default": {"filter": default, **over[default]},
+        "faults_only": _mean([row["faults_only"] for row in rows.values()]),
         "default_everywhere": _mean([row["filters"]["default_everywhere"] for row in rows.values()]),
         "filters": over,
         "ms_per_frame": float(np.median([row["ms_per_frame"] for row in rows.values()])),
@@ -136,12 +138,21 @@ def judge(film: Film) -> dict[str, Any]:
             "iou_clean": _agreement(film, kept),
             "bad_frames": _agreement(film, result, sorted(broken)),
         }
+    failing, failed = damaged(marked, SEED, ignore=[UNKNOWN], amplitude=0)
+    failing = [np.where(one == UNKNOWN, np.uint16(0), one) for one in failing]
+    mended = smoothed(failing, pictures, Smoothing())
+    others = [at for at in range(len(labels)) if at not in failed]
     return {
         "frames": len(labels),
         "moving": bool(clean["instability"] - clean["warped_instability"] > MOVING),
         "ms_per_frame": 1000 * seconds / len(labels),
         "clean": clean,
         "damaged": before,
+        "faults_only": {
+            "bad_frames_before": _agreement(film, failing, sorted(failed)),
+            "bad_frames": _agreement(film, mended, sorted(failed)),
+            "iou_others": _agreement(film, mended, others),
+        },
         "filters": out,
     }
 

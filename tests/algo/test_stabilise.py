@@ -180,6 +180,19 @@ def test_a_component_that_is_lost_for_one_frame_comes_back(method: str):
     assert all((one == whole).all() for one in out)
 
 
+def test_a_component_lost_once_in_a_long_steady_clip_comes_back_and_nothing_else_changes():
+    size, frames, lost = (160, 240), 30, 17
+    rng = np.random.default_rng(8)
+    labels = np.kron(rng.integers(1, 5, (4, 6)), np.ones((40, 40))).astype(np.uint16)
+    labels[60:90, 100:140] = 9
+    maps = [labels] * frames
+    maps[lost] = np.where(labels == 9, 0, labels).astype(np.uint16)
+    pictures = [picture(texture(8, size))] * frames
+    out = run(maps, Smoothing(), pictures)
+    assert (out[lost] == labels).all()
+    assert all(one is labels for at, one in enumerate(out) if at != lost)
+
+
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_a_moving_square_is_not_eroded_by_motion_compensation(method: str):
     frames, size = 7, 120

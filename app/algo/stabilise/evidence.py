@@ -20,8 +20,12 @@ import numpy as np
 from app.algo.stabilise.seats import DEEP, Bools, Floats, Seat, scale_of
 
 CELL_PX = 16
+"""Side of the cells in which pixels are counted."""
 THICK_PX = 3
-"""Side of the squares that a patch must hold. Both at the size that lengths are given for (`seats.REFERENCE`)."""
+"""Side of the squares that a patch must hold."""
+FAULT_PX = 11
+"""Side of those of which one alone is evidence: a component is lost or spills. In smaller frames than
+`seats.REFERENCE` both are as long, in larger ones as much longer as those are."""
 AROUND = 9
 """Side in cells of the surroundings that are counted together."""
 NEAR = 12
@@ -56,6 +60,7 @@ class Evidence:
 
     def __init__(self) -> None:
         self._counts: deque[_Count] = deque(maxlen=2 * NEAR + 1)
+        self._faults: dict[int, Bools] = {}
 
     def watch(self, seat: Seat) -> None:
         """Count a frame against its two neighbours; at the ends of a shot there is nothing to count."""
@@ -63,11 +68,17 @@ class Evidence:
             return
         own, before, after = seat.shot.labels, seat.earlier, seat.later
         scale = scale_of(own.shape)
-        side = max(3, 2 * round((THICK_PX * scale - 1) / 2) + 1)
+        side, large = (max(px, 2 * round((px * scale - 1) / 2) + 1) for px in (THICK_PX, FAULT_PX))
         trusted = (before.trust >= TRUSTED) & (after.trust >= TRUSTED)
         agreed = before.labels == after.labels
         near = seat.depth < DEEP
         patches = _thick(trusted & agreed & (before.labels != own), side)
+        if (fault := _thick(patches, large)).any():
+            # The rest of the component: what is left of the patch at its rim.
+            rim = cv2.dilate(fault.view(np.uint8), np.ones((large, large), np.uint8)).view(np.bool_)
+            self._faults[seat.serial] = rim & patches
+            # One frame that fails says nothing of those around it.
+            patches &= ~rim
         # A component that comes or goes would drown what is counted along the boundaries.
         drift = _cells(_thick(trusted & ~agreed, side) & near, scale) - _cells(patches & near, scale)
         edge = seat.inner == 0
@@ -76,7 +87,12 @@ class Evidence:
         self._counts.append(_Count(seat.serial, seat.shot_serial, patched, boundary))
 
     def of(self, seat: Seat) -> Bools:
-        """(H, W) bool: where there is evidence of flicker around this frame."""
+        """(H, W) bool: where there is evidence of flicker around this frame. Asked once of each."""
+        fault = self._faults.pop(seat.serial, None)
+        found = self._around(seat)
+        return found if fault is None else found | fault
+
+    def _around(self, seat: Seat) -> Bools:
         height, width = seat.shot.labels.shape
         counts = [
             one
