@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from app.errors import Refused
 from app.formats import video_out_sound
-from app.formats.video_out_sound import Cut
+from app.formats.video_out_sound import Codec, Cut
 from tasks import child
 from tasks.channel import Channel, read_result, request_cancel
 from tasks.queue import ISOLATED
@@ -27,12 +27,15 @@ _POLL_S = 0.05
 
 
 class SoundArgs(Struct, kw_only=True):
-    """`begin`, `end`: seconds from the first frame of the source as fractions; without `target` it is looked at."""
+    """`begin`, `end`: seconds from the first frame of the source as fractions; `codec`: what becomes of sound that is
+    not copied; without `target` it is looked at.
+    """
 
     source: str
     target: str = ""
     begin: str = "0"
     end: str = "0"
+    codec: Codec = "aac"
 
 
 def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any] | None:
@@ -44,20 +47,22 @@ def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any] | None:
     source = Path(asked.source)
     if not asked.target:
         return _plain(video_out_sound.look(source))
-    begin, end = Fraction(asked.begin), Fraction(asked.end)
-    return _plain(video_out_sound.cut(source, Path(asked.target), begin, end, check=channel.check))
+    begin, end, target = Fraction(asked.begin), Fraction(asked.end), Path(asked.target)
+    return _plain(video_out_sound.cut(source, target, begin, end, codec=asked.codec, check=channel.check))
 
 
 def _plain(found: Struct | None) -> dict[str, Any] | None:
     return None if found is None else msgspec.to_builtins(found)
 
 
-def cut_out(channel: Channel, source: Path, target: Path, begin: Fraction, end: Fraction) -> Cut | None:
+def cut_out(
+    channel: Channel, source: Path, target: Path, begin: Fraction, end: Fraction, codec: Codec = "aac"
+) -> Cut | None:
     """`video_out_sound.cut` in a child process. Raises Refused with its sentence, Cancelled."""
     folder = channel.folder / KIND
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    args = SoundArgs(source=str(source), target=str(target), begin=str(begin), end=str(end))
+    args = SoundArgs(source=str(source), target=str(target), begin=str(begin), end=str(end), codec=codec)
     worker = threading.Thread(
         target=child.run,
         args=(folder, KIND, msgspec.to_builtins(args)),

@@ -2,7 +2,8 @@
 
 `cut` reads the source, which may be hostile, and writes a small MP4 of its own; `SoundFile` muxes that beside
 pictures. AAC and MP3 are copied as they are; anything else becomes AAC. Copied packets that begin before the
-first frame stay, because a decoder needs them: an edit list of the MP4 keeps them silent.
+first frame stay, because a decoder needs them: an edit list of the MP4 keeps them silent. For WebM, everything
+becomes Opus.
 """
 
 from __future__ import annotations
@@ -10,12 +11,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import av
 import numpy as np
 from av import AudioFrame, AudioResampler
+from av.audio.stream import AudioStream
+from av.codec.codec import Codec as FFmpegCodec
+from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
 from av.packet import Packet
 from msgspec import Struct
@@ -24,12 +29,20 @@ from app.errors import Refused
 from app.formats.probe import CODECS, open_video
 
 if TYPE_CHECKING:
-    from av.audio.stream import AudioStream
     from av.container import InputContainer, OutputContainer
 
 COPIED = {"aac": 2, "mp3": 10}
 """Codecs that MP4 takes as they are, and how many packets their decoders need before the first that counts."""
 
+Codec = Literal["aac", "opus"]
+"""What sound becomes where it is not copied."""
+
+ENCODERS: dict[Codec, str] = {"aac": "aac", "opus": "libopus"}
+_NAMES: dict[Codec, str] = {"aac": "AAC", "opus": "Opus"}
+_BITS: dict[Codec, int] = {"aac": 96_000, "opus": 80_000}
+"""Bits a second of a channel."""
+
+_OPUS_RATE = 48000
 _RATES = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 _SLACK_S = 0.02
 """Decoded samples further than this from where they are expected are moved there, with silence before them."""
@@ -57,6 +70,15 @@ class Cut(Struct, kw_only=True):
         return Fraction(self.offset)
 
 
+def can_encode(name: str) -> bool:
+    """Whether this FFmpeg has an encoder of that name."""
+    try:
+        FFmpegCodec(name, "w")
+    except UnknownCodecError:
+        return False
+    return True
+
+
 def look(path: Path) -> Sound | None:
     """What sound a video has; None where it has none that can be read. Raises Refused where it is no video."""
     with open_video(path) as (container, _):
@@ -70,24 +92,28 @@ def cut(
     begin: Fraction,
     end: Fraction,
     *,
+    codec: Codec = "aac",
     check: Callable[[], None] = lambda: None,
 ) -> Cut | None:
     """Write the sound from `begin` to `end` (seconds from the first frame of the video) as an MP4.
 
-    None where the video has no sound there. `check` is called between packets and may raise. Raises Refused where
-    the file is no video or its sound has no times.
+    None where the video has no sound there. `codec` "opus": nothing is copied. `check` is called between packets
+    and may raise. Raises Refused where the file is no video, its sound has no times, or FFmpeg lacks the encoder.
     """
+    if not can_encode(ENCODERS[codec]):
+        raise Refused(f"This FFmpeg cannot write {_NAMES[codec]} sound.")
     origin = _first_time(path)
     with open_video(path) as (container, _):
         stream = _choose(container)
         if stream is None or stream.time_base is None:
             return None
         sound = _described(stream)
-        keep = _copy if sound.copied else _transcode
+        sound.copied = sound.copied and codec == "aac"
+        keep = _copy if sound.copied else partial(_transcode, codec=codec)
         try:
             offset = keep(container, stream, target, origin + begin, origin + end, check)
         except FFmpegError as exc:
-            raise Refused("Its sound cannot be written as AAC.") from exc
+            raise Refused(f"Its sound cannot be written as {_NAMES[codec]}.") from exc
     return None if offset is None else Cut(sound=sound, offset=str(offset))
 
 
@@ -180,17 +206,20 @@ def _transcode(
     begin: Fraction,
     end: Fraction,
     check: Callable[[], None],
+    *,
+    codec: Codec,
 ) -> Fraction | None:
     context = stream.codec_context
-    rate = context.sample_rate if context.sample_rate in _RATES else 48000
+    rate = context.sample_rate if codec == "aac" and context.sample_rate in _RATES else _OPUS_RATE
     # Some files say how many channels they have but not which.
     layout = {1: "mono", 6: "5.1"}.get(context.channels, "stereo")
     resampler = AudioResampler(format="fltp", layout=layout, rate=rate)
     length = int((end - begin) * rate)
     written, start = 0, None
     with av.open(str(target), "w", format="mp4") as out:
-        encoder = out.add_stream("aac", rate=rate, layout=layout)
-        encoder.bit_rate = 96_000 * max(1, min(6, context.channels))
+        encoder = out.add_stream(ENCODERS[codec], rate=rate, layout=layout)
+        assert isinstance(encoder, AudioStream)
+        encoder.bit_rate = _BITS[codec] * max(1, min(6, context.channels))
         for frame in _decoded(container, stream, resampler, check):
             if frame.pts is None or frame.time_base is None:
                 raise Refused("The sound of the video has no times.")
@@ -248,6 +277,11 @@ class SoundFile:
         self._packets = self._input.demux(self._input.streams.audio[0])
         self._next: Packet | None = None
         self._stream: AudioStream | None = None
+
+    @property
+    def codec(self) -> str:
+        """As FFmpeg calls it: "aac", "mp3", "opus"."""
+        return self._input.streams.audio[0].codec_context.codec.canonical_name
 
     def add_to(self, container: OutputContainer) -> None:
         """Call before the first packet of `container` is muxed."""
