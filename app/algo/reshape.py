@@ -207,7 +207,8 @@ def _composed(frame: _Frame, draw: Draw, iou_target: float, fresh: bool) -> Resh
     masks, exact = dict(frame.masks), set[int]()
     while len(exact) <= len(masks):
         rings = _outlines(frame, masks, exact, iou_target)
-        geometries = {index: _geometry(frame, index, rings[index], fresh) for index in masks}
+        alone = all(frame.claims[i].geometry.outline for i in frame.alive() if i not in masks)
+        geometries = {index: _geometry(frame, index, rings[index], fresh, alone) for index in masks}
         alive = frame.alive()
         drawn = [
             Claim(one.class_id, one.priority, one.order, geometries[index]) if index in geometries else one
@@ -313,6 +314,7 @@ def _outlines(
     crops = [_cut(parts[index]) for index in shown]
     given = {place: crops[place] for place, index in enumerate(shown) if index not in free}
     mean, least = (iou_target + (1 - iou_target) * share for share in (SPARE, HIDDEN_ERROR))
+    mean = least if len(free) == 1 else mean
     corner = np.array([x0, y0])
     for index, outlined in zip(shown, SharedOutlines(crops, shape).find(mean, least, given), strict=True):
         if index not in free:
@@ -338,8 +340,11 @@ def _with_hidden(frame: _Frame, index: int, mask: Bools, rings: list[Ring], iou_
     return simplify_to(drawn | hidden, 1 - HIDDEN_ERROR * (1 - iou_target))[0]
 
 
-def _geometry(frame: _Frame, index: int, rings: list[Ring], fresh: bool) -> Geometry:
-    """`rings` and points: with `fresh` those that still say the truth, or a new one; else those there were."""
+def _geometry(frame: _Frame, index: int, rings: list[Ring], fresh: bool, alone: bool) -> Geometry:
+    """`rings` and points: with `fresh` those that still say the truth, or a new one; else those there were.
+
+    `alone`: nobody is left whose mask the points could decide over.
+    """
     old = frame.claims[index].geometry
     outline = [[(float(x), float(y)) for x, y in ring.tolist()] for ring in rings]
     if not fresh:
@@ -350,7 +355,7 @@ def _geometry(frame: _Frame, index: int, rings: list[Ring], fresh: bool) -> Geom
         return quantise(Geometry(outline=outline))
     x0, y0, x1, y1 = box
     inside = own[y0:y1, x0:x1]
-    points = [] if old.outline else _true_points(old.points, own, depth(inside), (x0, y0))
+    points = [] if alone or old.outline else _true_points(old.points, own, depth(inside), (x0, y0))
     if not any(point.label for point in points):
         rows = first_points(inside, 1) + np.array([x0, y0, 0, 0])
         points = [Point(x=x, y=y, label=1, r=r) for x, y, _, r in rows.tolist()]
