@@ -44,6 +44,7 @@ from tasks.rendering import winner_map
 from tasks.snapshot import AssetEntry, FrameEntry, HeaderEntry, Spec
 from tasks.stabilise_files import Curve, FrameChange, StabiliseArgs, read_lines
 from tasks.stabilise_maps import LayerMaps
+from tasks.stabilise_spans import spans
 from tests import drawing
 from tests.conftest import ROOT
 
@@ -305,6 +306,14 @@ def test_frames_that_nobody_labelled_say_nothing_and_get_nothing(world: World) -
     world.run("done", smoothing=Smoothing(window=3, evidence=False), preview=True)
     curve = msgspec.json.decode((world.folder / "done" / "curve.json").read_bytes(), type=Curve)
     assert curve.before[5] == 1.0
+
+
+def test_a_short_gap_is_flicker_and_a_long_one_parts_what_was_labelled() -> None:
+    labelled = {2, 3, 5, 6, 9, 10}
+    frames = [(index, index in labelled) for index in range(12)]
+    assert spans(frames, 1) == [(2, 6), (9, 10)]
+    assert spans(frames, 2) == [(2, 10)]
+    assert spans([], 1) == []
 
 
 @pytest.mark.parametrize("by", ["class", "track"])
