@@ -17,13 +17,12 @@ from app.services.asset_ranges import frame_range, live_asset
 from app.services.context import Context
 from app.smoothing import METHODS, Method, Smoothing, check
 from tasks.stabilise_files import CURVE, FILTERED, Curve, StabiliseArgs
+from tasks.stabilise_spans import reach_of
 
 MEMORY = 0.02
 """Frames before the range have a say in an exponential filter as long as their weight is more than this."""
 KEPT = 3
 """Jobs of an asset whose maps are kept, a new one among them."""
-AHEAD = 2
-"""Frames behind the range that it looks at, to tell flicker from change; as `app.algo.stabilise.AHEAD`."""
 
 
 class Stabiliser(Struct, kw_only=True):
@@ -215,12 +214,13 @@ def _tidy(ctx: Context, project_id: str, asset_id: str, needed: Job | None) -> N
 
 def _around(smoothing: Smoothing) -> tuple[int, int]:
     """How many frames before and behind the range have a say."""
+    reach = reach_of(smoothing)
     if METHODS[smoothing.method].parameter == "window":
-        return smoothing.window // 2, smoothing.window // 2
+        return reach, reach
     frames, weight = 1, 1 - smoothing.alpha
     while weight > MEMORY:
         frames, weight = frames + 1, weight * (1 - smoothing.alpha)
-    return frames, AHEAD
+    return frames, reach
 
 
 def _require(what: str, wanted: object, there: list[str]) -> None:
