@@ -29,6 +29,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Uploads and extractions are refused when less disk than this would remain."""
     max_jobs: int = 50
     """Jobs that may wait or run at once."""
+    keep_results: int = 50
+    """The files of so many of the newest results (exports, mattes) stay, however old they are."""
+    keep_results_days: float = 30.0
+    """The files of other results are deleted when they are older than this; 0 keeps them for good."""
     feature_cache_mb: int = 1024
     engine_memory_mb: int = 0
     """What the models of all loaded engines may take together; 0 = as much as the device has."""

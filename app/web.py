@@ -52,6 +52,7 @@ from app.services.context import Context, Paths
 from app.services.engine_jobs import Runner
 from app.services.events import Events
 from app.services.mask_drawing import MaskDrawer
+from app.services.retention import Keeper
 from app.settings import Settings
 from app.store import Store
 from app.worker.client import WorkerClient
@@ -89,12 +90,15 @@ def create_app(ctx: Context) -> Litestar:
         runner.start()
         masks = MaskDrawer(ctx)
         masks.start()
+        keeper = Keeper(ctx)
+        keeper.start()
         watcher = ProcessWatcher(ctx)
         watcher.start()
         try:
             yield
         finally:
             watcher.stop()
+            keeper.stop()
             masks.stop()
             runner.stop()
             collector.stop()

@@ -13,6 +13,8 @@ from anyio import to_thread
 from litestar import Request, Response
 from litestar.response import Stream
 
+from app.services import retention
+
 WHOLE_LIMIT = 8 << 20
 CHUNK = 1 << 18
 MEDIA_TYPES = {
@@ -22,6 +24,8 @@ MEDIA_TYPES = {
     ".zip": "application/zip",
     ".json": "application/json",
     ".jsonl": "application/x-ndjson",
+    ".webm": "video/webm",
+    ".mov": "video/quicktime",
 }
 IMMUTABLE = "private, max-age=31536000, immutable"
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -111,11 +115,12 @@ def _read(path: Path, start: int, size: int) -> bytes:
 
 
 async def _chunks(path: Path, start: int, size: int) -> AsyncIterator[bytes]:
-    async with await anyio.open_file(path, "rb") as file:
-        await file.seek(start)
-        while size > 0:
-            chunk = await file.read(min(CHUNK, size))
-            if not chunk:
-                return
-            size -= len(chunk)
-            yield chunk
+    with retention.sending(path):
+        async with await anyio.open_file(path, "rb") as file:
+            await file.seek(start)
+            while size > 0:
+                chunk = await file.read(min(CHUNK, size))
+                if not chunk:
+                    return
+                size -= len(chunk)
+                yield chunk

@@ -27,8 +27,11 @@ FILTERS: dict[str, tuple[str, ...] | None] = {
 
 
 class JobFile(Struct, kw_only=True):
+    """`gone`: it was deleted because it was old."""
+
     name: str
     bytes: int = 0
+    gone: bool = False
 
 
 class JobRow(Struct, kw_only=True):
@@ -49,20 +52,23 @@ class JobsPage(FullPage):
     chosen: str
 
 
-def files_of(job: Job) -> list[JobFile]:
+def files_of(ctx: Context, job: Job) -> list[JobFile]:
     """What the job reports to have made; an unreadable result counts as none."""
     try:
         result = msgspec.json.decode(job.result)
         found = result.get("files", []) if isinstance(result, dict) else []
-        return msgspec.convert(found, list[JobFile])
+        files = msgspec.convert(found, list[JobFile])
     except (msgspec.ValidationError, msgspec.DecodeError):
         return []
+    for file in files:
+        file.gone = not (ctx.paths.export(job.id) / file.name).exists()
+    return files
 
 
 def rows_of(ctx: Context, chosen: str) -> list[JobRow]:
     names = {c.project.id: c.project.name for c in projects.listing(ctx)}
     found = jobs.listing(ctx, states=FILTERS[chosen], limit=SHOWN)
-    return [JobRow(job=job, project=names.get(job.project_id, ""), files=files_of(job)) for job in found]
+    return [JobRow(job=job, project=names.get(job.project_id, ""), files=files_of(ctx, job)) for job in found]
 
 
 def known_filter(value: str) -> str:

@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 
 from app import i18n
 from app.routes.page import FullPage, render, shell
-from app.services import health
+from app.services import health, retention
 from app.services.context import Context
 from app.services.health import Health
 
@@ -25,6 +25,9 @@ class SettingsPage(FullPage):
     has_token: bool
     max_upload_gb: float
     min_free_gb: float
+    keep_results: int
+    keep_results_days: float
+    kept: retention.Kept
 
 
 @get("/settings", sync_to_thread=True, include_in_schema=False)
@@ -42,6 +45,9 @@ def index(request: Req, ctx: NamedDependency[Context]) -> Response[Any]:
             has_token=bool(chosen.token),
             max_upload_gb=chosen.max_upload_gb,
             min_free_gb=chosen.min_free_gb,
+            keep_results=chosen.keep_results,
+            keep_results_days=chosen.keep_results_days,
+            kept=retention.kept(ctx),
         ),
     )
 
