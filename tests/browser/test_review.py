@@ -77,7 +77,13 @@ def test_a_person_goes_along_the_queue_until_nothing_is_left(
     # Not measured yet; measured from the row it shows where it flickers, and keys lead there.
     row = page.get_by_role("slider", name="Flicker of flickers.mp4")
     expect(row).to_have_attribute("aria-valuetext", re.compile("not measured here"))
-    page.get_by_role("button", name="Measure", exact=True).click()
+    measure = page.get_by_role("button", name="Measure", exact=True)
+    button, around = measure.bounding_box(), row.bounding_box()
+    assert button
+    assert around
+    assert around["y"] <= button["y"], "it covers the frames"
+    assert button["y"] + button["height"] <= around["y"] + around["height"], "it covers the lanes"
+    measure.click()
     expect(row).to_have_attribute(
         "aria-valuetext", re.compile(r"above the limit of 0\.17, Most of it: chair$")
     )
