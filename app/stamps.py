@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from app.models import ClassTemplate, Region, Stamp
+from app.models import ClassTemplate, Region
+from app.quality import Stamp
 
 
 def ranks_of(template: ClassTemplate) -> str:

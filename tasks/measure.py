@@ -23,7 +23,8 @@ from app.algo.metrics import FRAME, Neighbour, compare, contested
 from app.algo.motion import Picture, between, picture
 from app.algo.what_if import layers_of
 from app.errors import Refused
-from app.models import Measured, Run
+from app.models import Run
+from app.quality import Measured
 from app.smoothing import FLICKER_LIMIT
 from app.stamps import ranks_of, stamp_of
 from tasks.channel import Channel

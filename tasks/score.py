@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from app.algo import scoring
 from app.algo.scoring import VOID
 from app.errors import Refused
-from app.models import TruthCell, TruthObject, TruthScore
+from app.quality import TruthCell, TruthObject, TruthScore
 from app.stamps import ranks_of, stamp_of
 from tasks import truth_files, truth_maps
 from tasks.channel import Channel, cut_lines

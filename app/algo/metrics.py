@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from app.algo.certificate import boundary_f
 from app.algo.fuse import Layer
 from app.algo.motion import Motion
-from app.models import Summary
+from app.quality import Summary
 
 Labels = NDArray[np.uint16]
 """(H, W) label numbers, 0 = unlabelled."""

@@ -16,8 +16,9 @@ from msgspec import Struct
 from app import store as db
 from app.errors import Refused
 from app.i18n import gettext as _
-from app.models import Asset, Id, Job, Measure, Measured, Run, new_id
-from app.services import exports, jobs
+from app.models import Asset, Id, Job, Run, new_id
+from app.quality import Measure, Measured
+from app.services import exports, jobs, projects
 from app.services.asset_ranges import live_asset
 from app.services.context import Context
 from app.services.frame_runs import union
@@ -121,6 +122,7 @@ def losses(labelled: Sequence[Run]) -> list[Run]:
 
 
 def _plan(cur: db.Cursor, project_id: str, wanted: NewMeasuring) -> _Plan:
+    projects.require_live(cur, project_id)
     if wanted.asset_id is not None:
         live_asset(cur, project_id, wanted.asset_id)
     project, assets = exports.selection(cur, project_id, wanted.asset_id)

@@ -9,7 +9,8 @@ from msgspec import Struct, field
 
 from app import store as db
 from app.errors import Refused
-from app.models import Asset, Run, Summary
+from app.models import Asset, Run
+from app.quality import Summary
 from app.services import exports
 from app.services.asset_ranges import frame_range
 from app.services.context import Context

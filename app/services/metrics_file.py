@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from app import store as db
 from app.i18n import gettext as _
-from app.models import Asset, Measure, Measured, Run, frame_id
+from app.models import Asset, Run, frame_id
+from app.quality import Measure, Measured
 from app.services import exports
 from app.services.context import Context
 from app.smoothing import FLICKER_LIMIT

@@ -12,7 +12,8 @@ from msgspec.structs import asdict
 from app import store as db
 from app.errors import NotFound, Refused
 from app.i18n import gettext as _
-from app.models import Asset, ClassTemplate, Id, Job, Project, TruthScore, frame_id, new_id
+from app.models import Asset, ClassTemplate, Id, Job, Project, frame_id, new_id
+from app.quality import TruthScore
 from app.services import exports, jobs, projects, truth_sums
 from app.services.context import Context
 from app.services.frame_runs import runs_of

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from app.algo.assignment import assign
-from app.models import TruthCell, TruthObject, TruthScore
+from app.quality import TruthCell, TruthObject, TruthScore
 
 Counts = dict[tuple[int, int], int]
 """(class in truth, class found) → pixels; 0 = unlabelled."""

@@ -19,7 +19,8 @@ from app import store as db
 from app.errors import Conflict, NotFound, Refused
 from app.i18n import gettext as _
 from app.i18n import ngettext
-from app.models import Asset, Id, Job, Run, Truth, frame_id, new_id
+from app.models import Asset, Id, Job, Run, frame_id, new_id
+from app.quality import Truth
 from app.services import exports, history, jobs, projects
 from app.services.asset_ranges import live_asset
 from app.services.bulk_edits import Recorder

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from app.models import Measure, Measured, Run, Summary
+from app.models import Run
+from app.quality import Measure, Measured, Summary
 from app.store.cursor import Codec, Cursor
 
 CODEC = Codec(Measure)

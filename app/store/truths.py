@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from app.models import Truth, TruthScore
+from app.quality import Truth, TruthScore
 from app.store.cursor import Codec, Cursor
 
 CODEC = Codec(Truth)

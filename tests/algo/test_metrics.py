@@ -12,7 +12,7 @@ import pytest
 from app.algo import metrics
 from app.algo.fuse import Layer, fuse_regions
 from app.algo.motion import between, picture
-from app.models import Summary
+from app.quality import Summary
 
 SHAPE = (120, 160)
 

@@ -11,7 +11,7 @@ from app.algo import scoring
 from app.algo.assignment import assign
 from app.algo.measures import agreement
 from app.algo.scoring import VOID
-from app.models import TruthCell, TruthObject, TruthScore
+from app.quality import TruthCell, TruthObject, TruthScore
 from app.services import truth_sums
 
 SHAPE = (54, 72)

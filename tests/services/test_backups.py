@@ -12,7 +12,8 @@ import pytest
 
 from app import store as db
 from app.errors import NotFound, Refused, StoreDamaged, Unavailable
-from app.models import Project, Truth, new_id
+from app.models import Project, new_id
+from app.quality import Truth
 from app.services import backups, truths
 from app.services.context import Context, Paths
 from app.services.events import Events

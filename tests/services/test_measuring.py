@@ -12,7 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from app import store as db
-from app.models import Measured, Region, Run, Summary
+from app.models import Region, Run
+from app.quality import Measured, Summary
 from app.services import exports, measuring, metrics
 from app.services.context import Paths
 from app.services.lasting import Lasting

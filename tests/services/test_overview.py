@@ -9,7 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from app import store as db
-from app.models import Measure, Measured, Region
+from app.models import Region
+from app.quality import Measure, Measured
 from app.store import Store
 from tests.store import rows
 

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from app import store as db
 from app.errors import NotFound, Refused
-from app.models import Asset, Certificate, Frame, Measure, Measured, Region, Track, frame_id, new_id
+from app.models import Asset, Certificate, Frame, Region, Track, frame_id, new_id
+from app.quality import Measure, Measured
 from app.services import review
 from app.services.lasting import Lasting
 from app.services.review import Entry

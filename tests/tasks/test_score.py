@@ -14,19 +14,8 @@ from app.algo.scoring import VOID
 from app.errors import Refused
 from app.formats import truth_png
 from app.formats.truth_png import NumberedObject
-from app.models import (
-    Asset,
-    ClassDef,
-    ClassTemplate,
-    Frame,
-    Geometry,
-    Project,
-    Region,
-    TruthCell,
-    TruthScore,
-    frame_id,
-    new_id,
-)
+from app.models import Asset, ClassDef, ClassTemplate, Frame, Geometry, Project, Region, frame_id, new_id
+from app.quality import TruthCell, TruthScore
 from app.services import truth_scores, truth_sums
 from app.stamps import ranks_of, stamp_of
 from tasks import keep_truth, score, truth_files, truth_maps

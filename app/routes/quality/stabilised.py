@@ -8,7 +8,8 @@ from msgspec import Struct, field
 
 from app.errors import NotFound
 from app.i18n import _
-from app.models import Job, Summary
+from app.models import Job
+from app.quality import Summary
 from app.routes import charts
 from app.routes.page import as_number
 from app.routes.quality.place import Place, decoded

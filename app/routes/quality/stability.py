@@ -5,7 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 from app.i18n import _, ngettext
-from app.models import Job, Summary
+from app.models import Job
+from app.quality import Summary
 from app.routes import charts
 from app.routes.page import as_count
 from app.routes.quality.place import Place, busy, latest_job
