@@ -96,7 +96,7 @@ class MatteWriter:
     """One file of a matte, written as its frames come. `notes` say what the user should know.
 
     Write aside and rename: the file is complete only after the context is left normally. Left by an exception, or
-    with fewer frames than were announced, it is taken away.
+    with fewer frames than were announced, it is taken away. A full disk is an OSError in every kind.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], frames: int, sink: Sink) -> None:

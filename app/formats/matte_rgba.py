@@ -55,8 +55,8 @@ CODECS: dict[str, Codec] = {
         "webm",
         "yuva420p",
         255,
-        # Frames that are not shown have no alpha: without auto-alt-ref=0 the encoder refuses alpha. Without a
-        # look-ahead it holds no frames back.
+        # Alternate reference frames are never shown and have no alpha beside them. Without a look-ahead no frame is
+        # held back.
         {
             "auto-alt-ref": "0",
             "lag-in-frames": "0",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import resource
 import weakref
 import zipfile
 from fractions import Fraction
@@ -312,6 +314,23 @@ def test_a_premature_end_leaves_no_file(tmp_path: Path, kind: str) -> None:
     assert not (tmp_path / "o").exists()
     with pytest.raises(ValueError, match="3 frames of a matte were not written"):
         begun(kind, tmp_path / "o", [drawn(0)])
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_a_full_disk_is_an_error_of_the_system_and_leaves_no_file(tmp_path: Path, kind: str) -> None:
+    def refused() -> None:
+        """As where the disk is full, after the first two thousand bytes."""
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+        try:
+            begun(kind, tmp_path / "o", [drawn(index) for index in range(4)])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    with pytest.raises(OSError) as caught:
+        refused()
+    assert caught.value.errno == errno.EFBIG
     assert not (tmp_path / "o").exists()
 
 
