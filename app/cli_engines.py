@@ -211,6 +211,9 @@ def _check(common: Any, engine: str, *, as_json: bool) -> None:
 
 
 def _ask_server(client: Client, engine: str) -> dict[str, Any]:
+    view = client.call("GET", f"/engines/{engine}")
+    if not view["in_worker"]:
+        return {**view, "ready": view["available"], "engine": engine, "device": "cpu"}
     view = client.call("POST", f"/engines/{engine}/load")
     while view["loading"]:
         time.sleep(POLL_S)
@@ -230,6 +233,8 @@ def _ask_worker(common: Any, engine: str) -> dict[str, Any]:
     found = {"ready": info.available, "engine": engine, "reason": info.reason, "step": info.step}
     if not info.available:
         return found
+    if not info.in_worker:
+        return {**found, "device": "cpu", "bytes": 0, "sha256": "", "note": info.note}
     settings.data.mkdir(parents=True, exist_ok=True)
     with _worker(settings.data, settings.fake_engine) as (client, process):
         try:

@@ -46,8 +46,8 @@ class MatteParameters(Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     `band`: pixels on either side of a mask's boundary whose alpha is unknown, None = as the picture asks for;
     `erode`, `dilate`: pixels by which masks shrink and grow first, in this order; `steady`: average alphas along
     time where nothing moves; `warm_up`: times an engine sees its first frame before it begins; `tile`: side in
-    pixels of the squares in which large frames are done, 0 = whole frames; `chunk`: frames done at once; `overlap`:
-    frames that a chunk shares with the one before.
+    pixels of the squares in which large frames are done, 0 = as large as the engine was trained with; `chunk`: frames
+    done at once; `overlap`: frames that a chunk shares with the one before.
     """
 
     band: float | None = None

@@ -97,6 +97,8 @@ def load(ctx: Context, engine: str) -> EngineView:
     info = weights.info_of(_entry(ctx, engine), ctx.settings.data)
     if not info.available:
         raise Unavailable(f"{info.reason} {info.step}")
+    if not info.in_worker:
+        raise Refused(f"The engine {engine} needs no loading: it is ready for jobs as it is.")
     message = protocol.LoadEngine(engine=engine)
     ctx.engine_loads.start(engine, lambda: ctx.worker.submit(message), lambda: _changed(ctx))
     _changed(ctx)
@@ -176,7 +178,7 @@ def _views(ctx: Context, pong: protocol.Pong | None) -> list[EngineView]:
             one = replace(
                 one,
                 place=str(weights.weights_place(entry, data)),
-                source=weights.source_page(entry),
+                source=weights.licence_page(entry) if entry.gated else weights.source_page(entry),
                 gated=entry.gated,
             )
         if resident is not None:

@@ -382,7 +382,8 @@ class Answers:
 
     def _loaded(self, engine_id: str) -> Steps:
         if engine_id not in self.residents:
-            registry.entry_of(engine_id, fake=self._fake)
+            if registry.entry_of(engine_id, fake=self._fake).place != "worker":
+                raise Refused(f"The engine {engine_id} runs in jobs, not in the worker.")
             yield protocol.Working(allow_s=LOAD_S)
         return self.residents.get(engine_id)
 

@@ -20,7 +20,7 @@ import httpx
 from app.errors import NotAllowed, NotFound, Refused, StorageFull, Unavailable
 from app.worker import weights
 from app.worker.registry import Entry
-from app.worker.weight_files import BLOCK, FOLDER, complaint, main_file, promised_sha256, remember_sha256
+from app.worker.weight_files import BLOCK, complaint, main_file, promised_sha256, remember_sha256
 from app.worker.weights import Found
 
 Progress = Callable[[int, int], None]
@@ -76,8 +76,11 @@ def _sources(entry: Entry, part: Path) -> list[tuple[str, Path]]:
         return [(entry.hub, part)]
     hub = os.environ.get("HF_ENDPOINT", "").rstrip("/") or weights.HUB
     repository, _, name = entry.hub.partition(":")
-    base = f"{hub}/{repository}/resolve/main"
-    return [(f"{base}/{name}", part)] if name else [(f"{base}/{name}", part / name) for name in FOLDER]
+    if name:
+        return [(f"{hub}/{repository}/resolve/main/{name}", part)]
+    return [
+        (f"{hub}/{one.hub or repository}/resolve/main/{one.name}", part / one.name) for one in entry.parts
+    ]
 
 
 def _download(
@@ -133,7 +136,7 @@ def _download(
 def _check(entry: Entry, answer: httpx.Response, has_token: bool) -> None:
     if answer.is_success:
         return
-    page, name = weights.source_page(entry), entry.info.id
+    page, name = weights.licence_page(entry), entry.info.id
     if answer.status_code in (401, 403) and not has_token:
         raise NotAllowed(
             f"The weights of {name} are given only to people who accepted the licence. Accept it at {page}, make "

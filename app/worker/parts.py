@@ -68,6 +68,11 @@ class EngineInfo(Struct, kw_only=True):
     about: str = ""
     """What else to know of it, in a sentence or two."""
     licence_url: str = ""
+    weights_licence: str = ""
+    """Of its weights, where it is another than `licence`."""
+    weights_licence_url: str = ""
+    in_worker: bool = True
+    """False where it runs in the consumer of jobs: it is never loaded or unloaded then."""
     file: str = ""
     """The weights in use: a path, empty where there are none."""
     sha256: str = ""

@@ -114,7 +114,7 @@ __all__ = [
     "Working",
 ]
 
-VERSION = 3
+VERSION = 4
 MAX_MESSAGE = 64 << 20
 """Bytes; a longer message is a fault of the peer."""
 

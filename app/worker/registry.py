@@ -7,9 +7,40 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Literal
 
 from app.errors import Refused
 from app.worker.parts import EngineInfo
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file in a folder of weights. `name`: relative to the folder; `others`: names it may have instead.
+
+    `hub`: the hub repository that has it under `name`, where that is another than the folder's.
+    """
+
+    name: str
+    others: tuple[str, ...] = ()
+    hub: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name, *self.others)
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A package that this project neither ships nor installs by an extra, because of its licence.
+
+    `modules`: names it may have, the first is preferred; `needs`: modules that it imports; `terms`: its licence in
+    words; `install`: arguments of the runs of pip that bring it, one after the other.
+    """
+
+    modules: tuple[str, ...]
+    needs: tuple[str, ...]
+    terms: str
+    install: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -24,13 +55,20 @@ class Entry:
     target: str
     packages: tuple[str, ...] = ()
     extra: str = ""
+    guest: Guest | None = None
+    place: Literal["worker", "consumer"] = "worker"
+    """The process it runs in. One of the consumer is no class of the worker: its `target` is empty."""
     files: tuple[str, ...] = ()
     """Names under `<data>/weights/` where weights are looked for: files, or folders that end with `/`."""
+    parts: tuple[Part, ...] = (Part("config.json"), Part("model.safetensors"))
+    """What a folder of weights must hold."""
     hub: str = ""
     """Where they are fetched from: `owner/name` of a hub repository (`owner/name:file` for one file of it) or
     an https address."""
     gated: bool = False
     """Whether the hub gives them only to people who accepted the licence there."""
+    gate: str = ""
+    """The hub repository whose licence that is, where it is another than `hub`."""
     without_gpu: str = ""
     """What a person must expect where there is no GPU, to follow "No GPU was found: "."""
     hidden: bool = False
@@ -44,6 +82,8 @@ class Entry:
 
 
 SAM_LICENCE = "SAM License (Meta)"
+MATANYONE_LICENCE = "NTU S-Lab License 1.0 (non-commercial)"
+SVD = "stabilityai/stable-video-diffusion-img2vid-xt"
 
 TABLE: dict[str, Entry] = {
     "classic": Entry(
@@ -124,6 +164,100 @@ TABLE: dict[str, Entry] = {
         ),
         "app.worker.engines.interpolate:Interpolate",
         one_way=True,
+    ),
+    "matte-fast": Entry(
+        EngineInfo(
+            id="matte-fast",
+            name="Guided filter",
+            can=("matte",),
+            licence="Same as Pointillist",
+            weights="",
+            needs_mb=300,
+            about="It refines the edge of any mask by the colours around it. It knows nothing of hair or of motion.",
+        ),
+        "",
+        place="consumer",
+    ),
+    "matte-fine": Entry(
+        EngineInfo(
+            id="matte-fine",
+            name="Closed-form matting",
+            can=("matte",),
+            licence="Same as Pointillist; it uses pymatting (MIT)",
+            licence_url="https://github.com/pymatting/pymatting/blob/master/LICENSE",
+            weights="",
+            needs_mb=600,
+            about="It solves for the alpha of the edge of any mask, frame by frame: finer than matte-fast, and slower.",
+        ),
+        "",
+        packages=("pymatting",),
+        extra="matting",
+        place="consumer",
+    ),
+    "matanyone": Entry(
+        EngineInfo(
+            id="matanyone",
+            name="MatAnyone",
+            can=("matte",),
+            licence=MATANYONE_LICENCE,
+            licence_url="https://github.com/pq-yang/MatAnyone2/blob/main/LICENSE",
+            weights_licence=MATANYONE_LICENCE,
+            weights_licence_url="https://github.com/pq-yang/MatAnyone2/blob/main/LICENSE",
+            weights="matanyone2.pth (141 MB), by path or from the releases of pq-yang/MatAnyone2",
+            needs_mb=200,
+            about="It follows a person through the video from one mask or several. Its frames are seen with a short "
+            "side of 1080 px at most.",
+        ),
+        "app.worker.engines.matanyone:MatAnyone",
+        packages=("torch", "torchvision"),
+        extra="deeplabv3",
+        guest=Guest(
+            modules=("matanyone2", "matanyone"),
+            needs=("omegaconf", "huggingface_hub", "imageio", "tqdm"),
+            terms=f"It has a licence of its own, {MATANYONE_LICENCE}, so Pointillist does not bring it along",
+            # What the package itself demands cannot be installed beside this project.
+            install=(
+                ("--no-deps", "matanyone2-runtime==0.2.0"),
+                ("omegaconf", "huggingface_hub", "imageio", "tqdm"),
+            ),
+        ),
+        files=("matanyone2.pth", "matanyone.pth"),
+        hub="https://github.com/pq-yang/MatAnyone2/releases/download/v1.0.0/matanyone2.pth",
+        without_gpu="on a processor a frame of 512×288 px takes about 1.5 seconds, one of 1920×1080 px about 20",
+    ),
+    "videomama": Entry(
+        EngineInfo(
+            id="videomama",
+            name="VideoMaMa",
+            can=("matte",),
+            licence="Same as Pointillist; it uses diffusers (Apache-2.0)",
+            licence_url="https://github.com/huggingface/diffusers/blob/main/LICENSE",
+            weights_licence="Stability AI Community License; the authors' code is CC BY-NC 4.0 (non-commercial)",
+            weights_licence_url="https://github.com/cvlab-kaist/VideoMaMa#-license",
+            weights="a folder with unet/ and vae/, by path or from the hub repositories SammyLim/VideoMaMa and "
+            f"{SVD}",
+            needs_mb=3300,
+            about="It needs a mask of the object on every frame: track it first. It works on 16 frames at once, and on "
+            "tiles where they are larger than 1024×576 px.",
+        ),
+        "app.worker.engines.videomama:VideoMaMa",
+        packages=("torch", "diffusers", "safetensors"),
+        extra="videomama",
+        files=("videomama/",),
+        parts=(
+            Part("unet/diffusion_pytorch_model.safetensors"),
+            Part("unet/config.json"),
+            Part(
+                "vae/diffusion_pytorch_model.fp16.safetensors",
+                others=("vae/diffusion_pytorch_model.safetensors",),
+                hub=SVD,
+            ),
+            Part("vae/config.json", hub=SVD),
+        ),
+        hub="SammyLim/VideoMaMa",
+        gated=True,
+        gate=SVD,
+        without_gpu="on a processor 16 frames take many minutes",
     ),
     "fake": Entry(
         EngineInfo(

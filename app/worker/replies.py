@@ -154,10 +154,14 @@ class Labelled(Message):
 
 
 class Matted(Message):
-    """The alpha of the frame at `position` was written to `file`, relative to the data folder."""
+    """The alpha of the frame at `position` was written to `file`, relative to the data folder.
+
+    `settings`: what decided it beside the parameters, as `Engine.settings` says it.
+    """
 
     position: int
     file: str
+    settings: dict[str, str | int] = field(default_factory=dict)
 
 
 class Ended(Message):

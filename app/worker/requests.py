@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from app.matting import MatteParameters
 from app.models import ClassDef, Coordinate, Geometry
 from app.worker.parts import FrameRef, Message, RegionSpec
 
@@ -101,6 +102,10 @@ class TrackAnchor(Struct, kw_only=True):
     others: list[RegionSpec] = field(default_factory=list)
     confirmed: bool = True
     """False for a mask that only tells where an interrupted walk had got to."""
+    more: list[RegionSpec] = field(default_factory=list)
+    """Further regions of the object on this frame. Of a matte: its mask is what is seen of all of them."""
+    places: list[int] = field(default_factory=list)
+    """Where `region` and `more` stand, ascending, in the painting order of all regions; empty = before `others`."""
 
 
 class Track(Message):
@@ -174,10 +179,10 @@ class Label(Message):
 
 class Matte(Message):
     """Ask for the alpha of one object on the frames from `start` to `stop`, as for `Track`, from its confirmed
-    regions: engines want one, or one on every frame.
+    regions: engines want one or several, which may lie outside that range, or one on every frame.
 
-    Answered by a stream: `Matted` for each frame, then `Ended`. The alphas are written as 16-bit grey PNGs
-    into `folder` (relative to the data folder), which exists, named by `names`.
+    Answered by a stream: `Matted` for each frame, in any order, then `Ended`. The alphas are written as 16-bit grey
+    PNGs into `folder` (relative to the data folder), which exists, named by `names`.
     """
 
     frames: list[FrameRef]
@@ -187,6 +192,9 @@ class Matte(Message):
     start: int
     stop: int
     engine: str
+    parameters: MatteParameters = field(default_factory=MatteParameters)
+    done: list[int] = field(default_factory=list)
+    """Positions whose alpha is there already: they are not answered again."""
 
 
 class LoadEngine(Message):

@@ -16,7 +16,10 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
+from app.algo.fuse import fuse_regions
+from app.algo.what_if import layers_of
 from app.errors import Refused
+from app.matting import check
 from app.worker import protocol
 from app.worker.drawing import Drawer
 from app.worker.engines import Anchor, Engine, Plan, Seen, Walk
@@ -84,17 +87,18 @@ class Streams:
 
     def matte(self, request: protocol.Matte) -> Steps:
         _check_span(request.frames, request.start, request.stop)
+        check(request.parameters)
         folder = self._named(request)
         with self._residents.working(request.engine) as engine:
             anchors = []
             for one in request.anchors:
-                anchors.append(self._anchor(request, one))
+                anchors.append(self._seen(request, one))
                 yield None
             if len({anchor.object for anchor in anchors}) != 1:
                 raise Refused("A matte is made of one object: choose its regions.")
-            with contextlib.closing(
-                cast(Any, engine.matte(self._plan(request, request.start, anchors)))
-            ) as walk:
+            plan = self._plan(request, request.start, anchors)
+            plan.parameters, plan.done = request.parameters, frozenset(request.done)
+            with contextlib.closing(cast(Any, engine.matte(plan))) as walk:
                 for step in walk:
                     if step is None:
                         yield None
@@ -103,7 +107,9 @@ class Streams:
                     path = folder / f"{request.names[position]}.png"
                     _write_png(path, np.rint(np.clip(alpha, 0, 1) * 65535).astype(np.uint16))
                     file = str(path.relative_to(self._data))
-                    yield protocol.Matted(request=request.request, position=position, file=file)
+                    yield protocol.Matted(
+                        request=request.request, position=position, file=file, settings=engine.settings(plan)
+                    )
         yield protocol.Ended(request=request.request)
 
     def _named(self, request: protocol.Label | protocol.Matte) -> Path:
@@ -242,6 +248,21 @@ class Streams:
         regions = [anchor.region, *anchor.others]
         (crop, *_), _ = self._drawer.masks(frame, regions, anchor.region.engine or "classic")
         return Anchor(anchor.position, anchor.object, crop.full(frame.shape), anchor.region.class_id)
+
+    def _seen(self, request: protocol.Matte, anchor: protocol.TrackAnchor) -> Anchor:
+        """What is seen of the regions of an anchor: not what others of higher priority cover."""
+        if not 0 <= anchor.position < len(request.frames):
+            raise Refused("An anchor lies outside the frames to track.")
+        frame = request.frames[anchor.position]
+        mine = [anchor.region, *anchor.more]
+        places = anchor.places or list(range(len(mine)))
+        regions = list(anchor.others)
+        for place, region in zip(places, mine, strict=True):
+            regions.insert(place, region)
+        crops, _ = self._drawer.masks(frame, regions, anchor.region.engine or "classic")
+        winners = fuse_regions(layers_of(regions, crops), frame.shape)
+        mask = np.isin(winners, np.asarray(places) + 1)
+        return Anchor(anchor.position, anchor.object, mask, anchor.region.class_id)
 
 
 def _write_png(path: Path, label_map: np.ndarray) -> None:

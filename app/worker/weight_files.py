@@ -15,12 +15,12 @@ from typing import TypeVar
 
 import msgspec
 
-from app.worker.registry import Entry
+from app.worker.registry import Entry, Part
 
 BLOCK = 1 << 22
 HEADER_LIMIT = 64 << 20
-FOLDER = ("config.json", "model.safetensors")
-"""What a folder of weights must hold."""
+MAIN = ("model.safetensors", "unet/diffusion_pytorch_model.safetensors")
+"""Names of the file that holds the numbers of a folder, or most of them."""
 _IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.[a-z]+$")
 _T = TypeVar("_T")
 
@@ -45,8 +45,21 @@ def choose(data: Path, engine: str, path: Path | None) -> None:
 
 
 def main_file(path: Path) -> Path:
-    """The file that holds the numbers: of a folder, its `model.safetensors`."""
-    return path / FOLDER[1] if path.is_dir() else path
+    """The file that holds the numbers: of a folder, the first of `MAIN` that is there."""
+    if not path.is_dir():
+        return path
+    return next((path / name for name in MAIN if (path / name).is_file()), path / MAIN[0])
+
+
+def file_of(folder: Path, part: Part) -> Path | None:
+    """The file of a folder of weights under one of its names; None where there is none."""
+    return next((folder / name for name in part.names if (folder / name).is_file()), None)
+
+
+def folder_words(entry: Entry) -> str:
+    """The names of the files that a folder of weights must hold."""
+    *others, last = (part.name for part in entry.parts)
+    return f"{', '.join(others)} and {last}"
 
 
 def complaint(entry: Entry, path: Path) -> str:
@@ -55,15 +68,17 @@ def complaint(entry: Entry, path: Path) -> str:
     if not path.exists():
         return f"There is nothing at {path}."
     if folder and not path.is_dir():
-        return f"{path} is a file; a folder with {FOLDER[0]} and {FOLDER[1]} is needed."
+        return f"{path} is a file; a folder with {folder_words(entry)} is needed."
     if not folder and not path.is_file():
         return f"{path} is a folder; the file itself is needed."
     try:
         if folder:
-            missing = [name for name in FOLDER if not (path / name).is_file()]
+            files = {part.name: file_of(path, part) for part in entry.parts}
+            missing = [name for name, file in files.items() if file is None]
             if missing:
                 return f"The folder {path} lacks {' and '.join(missing)}."
-            return _safetensors_complaint(main_file(path))
+            tensors = [file for file in files.values() if file is not None and file.suffix == ".safetensors"]
+            return next(filter(None, map(_safetensors_complaint, tensors)), "")
         return _file_complaint(path, torch=entry.files[0].endswith((".pt", ".pth")))
     except OSError as exc:
         return f"{path} cannot be read: {os.strerror(exc.errno or 0)}."
@@ -123,7 +138,7 @@ def known_sha256(path: Path, data: Path) -> str:
 
 
 def sha256_of(path: Path, data: Path | None = None) -> str:
-    """The SHA-256 (64 hex digits) of a file, or of the `model.safetensors` of a folder.
+    """The SHA-256 (64 hex digits) of a file, or of the `main_file` of a folder.
 
     Kept in `<data>/cache/` by path, size and time of change where `data` is given. Raises OSError.
     """

@@ -18,8 +18,15 @@ from msgspec.structs import replace
 
 from app.errors import Unavailable
 from app.worker.parts import EngineInfo
-from app.worker.registry import TABLE, Entry
-from app.worker.weight_files import chosen, complaint, known_sha256, promised_sha256, sha256_of
+from app.worker.registry import TABLE, Entry, Guest
+from app.worker.weight_files import (
+    chosen,
+    complaint,
+    folder_words,
+    known_sha256,
+    promised_sha256,
+    sha256_of,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 HUB = "https://huggingface.co"
@@ -78,20 +85,12 @@ def infos(data: Path, *, fake: bool = False) -> list[EngineInfo]:
 def info_of(entry: Entry, data: Path) -> EngineInfo:
     """An engine as it stands on this machine, without importing or loading anything."""
     there = find(entry, data)
-    info = replace(entry.info, note=_note(entry))
+    info = replace(entry.info, note=_note(entry), in_worker=entry.place == "worker")
     if there is not None:
         info = replace(info, file=str(there.path), sha256=there.sha256)
-    missing = [name for name in entry.packages if not _installed(name)]
-    if missing:
-        command = install_command(entry.extra)
-        return replace(
-            info,
-            available=False,
-            state="no-package",
-            reason=_packages_sentence(missing),
-            step=f"Install what it needs: {command}",
-            command=command,
-        )
+    lack = _lack(entry)
+    if lack is not None:
+        return replace(info, available=False, state="no-package", **lack)
     if not entry.files:
         return info
     picked = chosen(data).get(entry.info.id)
@@ -118,6 +117,11 @@ def source_page(entry: Entry) -> str:
     if not entry.hub:
         return ""
     return entry.hub if "://" in entry.hub else f"{HUB}/{entry.hub.partition(':')[0]}"
+
+
+def licence_page(entry: Entry) -> str:
+    """The address at which a person accepts the licence of gated weights."""
+    return f"{HUB}/{entry.gate}" if entry.gate else source_page(entry)
 
 
 def install_command(extra: str) -> str:
@@ -160,15 +164,62 @@ def _note(entry: Entry) -> str:
 def _weights_step(entry: Entry, data: Path) -> dict[str, str]:
     place = weights_place(entry, data)
     what = (
-        f"Put the folder with config.json and model.safetensors at {place}"
+        f"Put the folder with {folder_words(entry)} at {place}"
         if entry.folder
         else f"Put {place.name} into {place.parent}"
     )
     if not entry.hub:
         return {"step": f"{what}, or choose its path."}
     command = fetch_command(entry.info.id, data)
-    licence = f"Accept the licence at {source_page(entry)}. " if entry.gated else ""
+    licence = f"Accept the licence at {licence_page(entry)}. " if entry.gated else ""
     return {"step": f"{licence}{what}, choose its path, or fetch it: {command}", "command": command}
+
+
+def _lack(entry: Entry) -> dict[str, str] | None:
+    """What is not installed, with the step that brings it; None where all is."""
+    missing = [name for name in entry.packages if not _installed(name)]
+    guest = entry.guest
+    if guest is not None and not guest_module(guest):
+        command = guest_command(entry)
+        words = f"The Python package {guest.modules[0]} is not installed."
+        return {
+            "reason": f"{words} {guest.terms}.",
+            "step": f"If the licence suits you, install it: {command}",
+            "command": command,
+        }
+    if guest is not None:
+        needed = [name for name in guest.needs if not _installed(name)]
+        if missing or needed:
+            command = guest_command(entry)
+            words = f"The package {guest_module(guest)} is there, but not all that it needs."
+            return {
+                "reason": f"{words} {_packages_sentence([*missing, *needed])}",
+                "step": f"Install what it needs: {command}",
+                "command": command,
+            }
+    if not missing:
+        return None
+    command = install_command(entry.extra)
+    return {
+        "reason": _packages_sentence(missing),
+        "step": f"Install what it needs: {command}",
+        "command": command,
+    }
+
+
+def guest_module(guest: Guest) -> str:
+    """The name under which a guest package is there; empty where it is not."""
+    return next(filter(_installed, guest.modules), "")
+
+
+def guest_command(entry: Entry) -> str:
+    """The commands that install a guest package with all it needs, one after the other in a shell."""
+    assert entry.guest is not None
+    pip = [sys.executable, "-m", "pip", "install"]
+    runs = [shlex.join([*pip, *arguments]) for arguments in entry.guest.install]
+    if any(not _installed(name) for name in entry.packages):
+        runs.insert(0, install_command(entry.extra))
+    return " && ".join(runs)
 
 
 def _packages_sentence(missing: list[str]) -> str:

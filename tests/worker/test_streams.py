@@ -11,6 +11,7 @@ import pytest
 
 from app.algo.outline import rasterise
 from app.errors import PointillistError, Refused
+from app.matting import MatteParameters
 from app.models import Geometry
 from app.worker.protocol import (
     AddAnchor,
@@ -199,9 +200,19 @@ def test_mattes_are_written_as_alphas_into_the_folder(bench: Bench) -> None:
     assert [(reply.position, reply.file) for reply in replies] == [(2, "alphas/c.png"), (1, "alphas/b.png")]
     alpha = cv2.imread(str(bench.data / "alphas" / "b.png"), cv2.IMREAD_UNCHANGED)
     assert [int(alpha[40, x]) for x in (39, 40, 41, 50)] == [0, 32768, 65535, 65535]
+    asked.done = [2]
+    assert positions(bench.client.stream(asked)) == [1]
     asked.anchors.append(anchor(2, 1, square(4, 4, 9)))
     with pytest.raises(Refused, match="one object"):
         list(bench.client.stream(asked))
+    asked.parameters = MatteParameters(chunk=3)
+    with pytest.raises(Refused, match="Chunk must lie between 4 and 64"):
+        list(bench.client.stream(asked))
+
+
+def test_engines_of_the_consumer_are_never_loaded(bench: Bench) -> None:
+    with pytest.raises(Refused, match="runs in jobs"):
+        bench.client.request(LoadEngine(engine="matte-fast"))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from app.errors import Unavailable
 from app.worker import weights
+from app.worker.parts import EngineInfo
 from app.worker.registry import TABLE, Entry
 from app.worker.weight_files import choose, chosen, known_sha256, sha256_of
 
@@ -66,6 +67,55 @@ def test_missing_weights_are_named_with_their_place_their_licence_and_the_comman
         f"Put the folder with config.json and model.safetensors at {tmp_path / 'weights' / 'sam2'}"
         in free.step
     )
+
+
+def test_a_package_with_a_licence_of_its_own_is_never_brought_along(tmp_path: Path) -> None:
+    entry = dataclasses.replace(TABLE["matanyone"], packages=())
+    assert entry.guest is not None
+
+    def info(modules: tuple[str, ...], needs: tuple[str, ...]) -> EngineInfo:
+        assert entry.guest is not None
+        guest = dataclasses.replace(entry.guest, modules=modules, needs=needs)
+        return weights.info_of(dataclasses.replace(entry, guest=guest), tmp_path)
+
+    absent = info(("no_such_module", "nor_this_one"), ("msgspec",))
+    assert absent.state == "no-package"
+    assert absent.reason.startswith("The Python package no_such_module is not installed. ")
+    assert "NTU S-Lab License 1.0 (non-commercial)" in absent.reason
+    assert absent.step.endswith(absent.command)
+    assert "pip install --no-deps matanyone2-runtime==0.2.0 && " in absent.command
+    assert "matanyone" not in (weights.ROOT / "pyproject.toml").read_text("utf-8")
+    lacking = info(("no_such_module", "json"), ("msgspec", "nor_this_one"))
+    assert lacking.state == "no-package"
+    assert lacking.reason == (
+        "The package json is there, but not all that it needs. The Python package nor_this_one is not installed."
+    )
+    assert info(("json",), ("msgspec",)).state == "no-weights"
+
+
+def test_a_folder_of_two_models_needs_both_and_may_name_a_file_otherwise(tmp_path: Path) -> None:
+    entry = dataclasses.replace(TABLE["videomama"], packages=())
+    folder = weights.weights_place(entry, tmp_path)
+    tensors(folder / "unet")
+    (folder / "unet" / "model.safetensors").rename(folder / "unet" / "diffusion_pytorch_model.safetensors")
+    lacks = weights.info_of(entry, tmp_path).reason
+    assert lacks.endswith(" lacks vae/diffusion_pytorch_model.fp16.safetensors and vae/config.json.")
+    tensors(folder / "vae", lost=1)
+    (folder / "vae" / "model.safetensors").rename(folder / "vae" / "diffusion_pytorch_model.safetensors")
+    assert "vae/diffusion_pytorch_model.safetensors is cut off" in weights.info_of(entry, tmp_path).reason
+    (folder / "vae" / "diffusion_pytorch_model.safetensors").unlink()
+    tensors(folder / "vae")
+    (folder / "vae" / "model.safetensors").rename(folder / "vae" / "diffusion_pytorch_model.fp16.safetensors")
+    assert weights.info_of(entry, tmp_path).state == "ready"
+    unet = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    assert sha256_of(folder) == hashlib.sha256(unet.read_bytes()).hexdigest()
+
+
+def test_engines_of_the_consumer_need_only_their_packages(tmp_path: Path) -> None:
+    fast = weights.info_of(TABLE["matte-fast"], tmp_path)
+    assert (fast.state, fast.in_worker, fast.weights) == ("ready", False, "")
+    fine = dataclasses.replace(TABLE["matte-fine"], packages=("no_such_module",))
+    assert weights.info_of(fine, tmp_path).command.endswith("[matting]'")
 
 
 @pytest.mark.parametrize(("entry", "make"), [(HERE, archive), (FOLDER, tensors)])
@@ -179,6 +229,10 @@ def test_the_listing_leaves_test_engines_out_and_imports_no_model(tmp_path: Path
         "sam2",
         "deeplabv3",
         "interpolate",
+        "matte-fast",
+        "matte-fine",
+        "matanyone",
+        "videomama",
     ]
     assert not {"torch", "sam3", "transformers"} & (set(sys.modules) - before)
     assert replace(weights.infos(tmp_path)[0], note="") == TABLE["classic"].info

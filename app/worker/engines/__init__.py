@@ -6,12 +6,13 @@ An engine is made in the worker's main thread and only ever called from it.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from app.errors import Unavailable
+from app.matting import MatteParameters
 from app.worker.registry import entry_of
 from app.worker.weights import Found, info_of
 
@@ -123,6 +124,10 @@ class Plan:
     prepared: Callable[[int, Purpose], Any]
     image: Callable[[int], Any]
     more: Callable[[], Sequence[Anchor]] = field(default=tuple)
+    parameters: MatteParameters = field(default_factory=MatteParameters)
+    """Of a matte."""
+    done: Collection[int] = ()
+    """Positions whose alpha is there already and is not asked for again."""
 
     @property
     def step(self) -> int:
@@ -139,7 +144,8 @@ worker may serve a click; closing it ends the work and frees its memory."""
 
 
 Alphas = Iterator[tuple[int, Any] | None]
-"""As `Walk`, with the alpha of each frame: (H, W) float32, 0 = background to 1 = object."""
+"""As `Walk`, with the alpha of each frame: (H, W) float32, 0 = background to 1 = object. The frames that are not
+done come once each, in any order: an engine may walk back from a later mask."""
 
 
 class OutOfMemory(MemoryError):
@@ -207,8 +213,12 @@ class Engine:
         raise NotImplementedError
 
     def matte(self, plan: Plan) -> Alphas:
-        """The alpha of the only object of the plan's anchors, on every frame."""
+        """The alpha of the only object of the plan's anchors, on every frame that is not done."""
         raise NotImplementedError
+
+    def settings(self, plan: Plan) -> dict[str, str | int]:
+        """What decides the alphas of a plan beside its parameters, for the record: seeds, sizes of batches …"""
+        return {}
 
     def shrink(self) -> bool:
         """Work in smaller batches from now on; False where that is not possible."""

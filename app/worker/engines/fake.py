@@ -109,10 +109,12 @@ class Fake(Engine):
     def matte(self, plan: Plan) -> Alphas:
         """The newest anchor's mask, half transparent along its edge."""
         for position in plan.positions:
+            if position in plan.done:
+                continue
             yield None
-            self._walk_fault(position)
+            yield from self._walk_fault(position)
             behind = [a for a in plan.anchors if (position - a.position) * plan.step >= 0]
-            mask = min(behind, key=lambda a: abs(position - a.position)).mask
+            mask = min(behind or plan.anchors, key=lambda a: abs(position - a.position)).mask
             inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
             yield position, (mask.astype(np.float32) + inside) / 2
 
