@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from app.client import Client
     from app.settings import Settings
 
-BENCHES = ("clicks", "convert", "review", "roundtrip", "speed", "stabilise", "track")
+BENCHES = ("clicks", "convert", "matte", "review", "roundtrip", "speed", "stabilise", "track")
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 

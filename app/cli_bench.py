@@ -160,9 +160,18 @@ def _review(folder: Path | None, show: Progress) -> dict[str, Any]:
     return reviewing.run(folders, progress=show)
 
 
+def _matte(folder: Path | None, show: Progress) -> dict[str, Any]:
+    folders = _data_sets(folder, "matting")
+    _one_thread()
+    from app.bench import matting
+
+    return matting.run(folders, progress=show)
+
+
 BENCHES: dict[str, Callable[[Path | None, Progress], dict[str, Any]]] = {
     "clicks": _clicks,
     "convert": _convert,
+    "matte": _matte,
     "review": _review,
     "roundtrip": _roundtrip,
     "speed": _speed,
