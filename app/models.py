@@ -37,6 +37,8 @@ JobKind = Literal[
     "measure",
     "score",
     "keep_truth",
+    "matte",
+    "matte_alpha",
 ]
 SourceKind = Literal["video", "images", "zip"]
 

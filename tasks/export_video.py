@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
-from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from app.algo.labels import hex_colour
@@ -31,12 +30,13 @@ from app.formats.overlay_labels import Labeller, Named
 from app.formats.video_out import Form, Timing, VideoOut, timing
 from app.formats.video_out_sound import SoundFile
 from app.models import ClassDef
-from tasks.channel import Channel, storage_errors
+from tasks.channel import Channel
 from tasks.export_frames import read_notes, write_notes
 from tasks.given_masks import GivenMasks, added, notes_of
 from tasks.rendering import classes_of, read_frame, winner_map
 from tasks.snapshot import FrameEntry, Section, Snapshot
 from tasks.sound import cut_out
+from tasks.videos import end_of, full_disk, size_of
 
 AT_ONCE = 8
 """Mask videos that are written in one pass over the frames: each holds an encoder."""
@@ -98,11 +98,11 @@ def _picture(
     section, options = work.section(), work.options
     target = work.out / f"{plain_name(section.asset.stem, 'frames')}_{suffix}.mp4"
     if not target.exists():
-        size = _panel(_size(work.snapshot, section), panels, options.max_side)
+        size = _panel(size_of(work.snapshot, section), panels, options.max_side)
         look = Look(opacity=options.opacity, outlines=options.outlines, width=options.outline_width)
         painter, labeller = Painter(work.classes, look), Labeller()
         naming = _Naming(work)
-        clock = timing(section.times, section.asset.fps, _end(work, section))
+        clock = timing(section.times, section.asset.fps, end_of(section, work.end))
         missing: dict[str, int] = {}
         notes: list[str] = []
         whole = (size[0] * panels[0], size[1] * panels[1])
@@ -218,8 +218,8 @@ def masks(work: Work) -> Written:
     wanted = _wanted_masks(work, section)
     targets = [work.out / mask.name for mask in wanted]
     missing = [pair for pair in zip(wanted, targets, strict=True) if not pair[1].exists()]
-    size = _size(work.snapshot, section)
-    clock = timing(section.times, section.asset.fps, _end(work, section))
+    size = size_of(work.snapshot, section)
+    clock = timing(section.times, section.asset.fps, end_of(section, work.end))
     total = section.frames * -(-len(wanted) // AT_ONCE)
     before = total - section.frames * -(-len(missing) // AT_ONCE)
     for start in range(0, len(missing), AT_ONCE):
@@ -276,14 +276,6 @@ def _wanted_masks(work: Work, section: Section) -> list[_Mask]:
 # ── sizes, times, sound ────────────────────────────────────────────────────────────
 
 
-def _size(snapshot: Snapshot, section: Section) -> tuple[int, int]:
-    """The size (width, height) of the video: that of the asset, or of its first frame."""
-    if section.asset.width and section.asset.height:
-        return section.asset.width, section.asset.height
-    frame = next(snapshot.frames(section)).frame
-    return frame.width, frame.height
-
-
 def _panel(size: tuple[int, int], panels: tuple[int, int], most: int) -> tuple[int, int]:
     """The size (width, height) of one picture where the video of all panels may have sides of `most` px."""
     if not most:
@@ -313,17 +305,6 @@ def _fit(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return canvas
 
 
-def _end(work: Work, section: Section) -> float | None:
-    """When the time of the last frame is over, on the clock of the frames; None where it can only be guessed."""
-    asset, last = section.asset, section.times[-1]
-    whole = asset.sampling.mode == "all" and asset.sampling.stop is None and asset.state == "ready"
-    if work.end is not None or last is None or not whole or not asset.duration or asset.kind != "video":
-        return work.end
-    # Some containers know only their own length, in which sound may outlast the pictures.
-    step = 1 / asset.fps if asset.fps else 0.04
-    return asset.duration if 0.25 * step <= asset.duration - last <= max(1.0, 4 * step) else None
-
-
 @contextmanager
 def _files(
     parts: Sequence[Path],
@@ -334,7 +315,7 @@ def _files(
 ) -> Iterator[list[VideoOut]]:
     """Videos being written; none of them is left behind where something raises."""
     try:
-        with _full_disk(), ExitStack() as stack:
+        with full_disk(), ExitStack() as stack:
             yield [
                 stack.enter_context(
                     VideoOut(part, size, clock, form=form, sound=sound, threads=0 if len(parts) == 1 else 1)
@@ -345,16 +326,6 @@ def _files(
         for part in parts:
             part.unlink(missing_ok=True)
         raise
-
-
-@contextmanager
-def _full_disk() -> Iterator[None]:
-    """FFmpeg says in its own way that the disk is full."""
-    with storage_errors():
-        try:
-            yield
-        except FFmpegError as exc:
-            raise OSError(exc.errno, "writing the video failed") from exc
 
 
 @contextmanager

@@ -42,6 +42,8 @@ KINDS: dict[str, str] = {
     "import_bundle": "tasks.import_bundle:run",
     "import_labels": "tasks.import_labels:run",
     "keep_truth": "tasks.keep_truth:run",
+    "matte": "tasks.matte:run",
+    "matte_preview": "tasks.matte_preview:run",
     "measure": "tasks.measure:run",
     "probe": "tasks.probing:run",
     "score": "tasks.score:run",

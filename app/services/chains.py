@@ -15,7 +15,7 @@ import msgspec
 from app import store as db
 from app.errors import PointillistError
 from app.models import Job, JobKind
-from app.services import jobs, measuring, stabilising, stages
+from app.services import jobs, mattes, measuring, stabilising, stages
 from app.services.context import Context
 from tasks import channel
 
@@ -96,7 +96,15 @@ def _measure(ctx: Context, job: Job, id: str) -> None:
     measuring.submit(ctx, job.project_id, wanted, parent_id=job.id)
 
 
-_BEGIN: dict[JobKind, Callable[[Context, Job, str], None]] = {"stabilise": _stabilise, "measure": _measure}
+def _matte(ctx: Context, job: Job, id: str) -> None:
+    mattes.write_files(ctx, job, id)
+
+
+_BEGIN: dict[JobKind, Callable[[Context, Job, str], None]] = {
+    "stabilise": _stabilise,
+    "measure": _measure,
+    "matte": _matte,
+}
 
 
 def _end(ctx: Context, job: Job, kind: JobKind, state: str, reason: str) -> None:

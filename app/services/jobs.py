@@ -6,7 +6,8 @@ and can be undone as a step of its own.
 
 | kind | can be paused |
 |---|---|
-| track, find, auto_label | yes; goes on behind the last frame |
+| track, find, auto_label, matte_alpha | yes; goes on behind the last frame |
+| matte | yes; alphas go on behind the last frame, files that are not whole are written anew |
 | extract, import_labels, stabilise | yes; goes on behind the last frame |
 | export | where every frame is a file of its own or a line; a video or bundle is written in one go |
 | stabilise, measure, score | yes; goes on behind the last frame |
@@ -44,6 +45,8 @@ PAUSABLE: tuple[JobKind, ...] = (
     "stabilise",
     "measure",
     "score",
+    "matte",
+    "matte_alpha",
 )
 
 

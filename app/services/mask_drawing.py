@@ -89,6 +89,21 @@ def wanted(ctx: Context, job_id: str) -> bool:
     return (ctx.paths.job(job_id) / NAME).exists()
 
 
+def draw_now(ctx: Context, job_id: str) -> None:
+    """Draw what is missing for a job that somebody waits for; what cannot be drawn is left to the stand-in."""
+    path = ctx.paths.job(job_id) / NAME
+    for line in _lines(path):
+        asked = _decoder.decode(line)
+        try:
+            ctx.worker.request(
+                protocol.Render(frame=asked.frame, regions=asked.regions, engine="classic"), timeout=FRAME_S
+            )
+        except PointillistError as exc:
+            log.warning("masks of frame %s cannot be drawn: %s", asked.frame.id, exc.sentence)
+            break
+    path.unlink(missing_ok=True)
+
+
 class MaskDrawer:
     """The thread that draws what is missing, one job after the other, and then queues the job."""
 

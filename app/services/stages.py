@@ -19,7 +19,7 @@ from app.services.context import Context
 from app.services.track_records import id_from
 from app.smoothing import Then
 
-STAGED: tuple[JobKind, ...] = ("auto_label", "find", "track")
+STAGED: tuple[JobKind, ...] = ("auto_label", "find", "track", "matte_alpha")
 """Kinds whose jobs may have further stages."""
 
 
@@ -31,6 +31,8 @@ def stages_of(job: Job) -> list[JobKind]:
     """The kinds of all stages of a job, its own first."""
     if job.kind not in STAGED:
         return [job.kind]
+    if job.kind == "matte_alpha":
+        return [job.kind, "matte"]
     then = then_of(job)
     kinds: list[JobKind] = [job.kind]
     if job.kind == "auto_label":
@@ -56,8 +58,11 @@ def whole(job: Job, later: Sequence[Job]) -> Job:
     rows = [job, *(by_id.get(stage_id(job, kind)) for kind in kinds[1:])]
     at = next((n for n, row in enumerate(rows) if row is None or row.state != "done"), len(rows) - 1)
     now = rows[at]
+    # The files of a matte are those of the job that a person sees.
+    ended = _result(now) if now is not None and now.kind == "matte" else {}
     result = {
         **_result(job),
+        **ended,
         "stages": [
             {"kind": row.kind, "job": row.id, "state": row.state, "result": _result(row)}
             for row in rows
@@ -113,6 +118,8 @@ def stage_name(kind: JobKind) -> str:
         "import_labels": _("Making regions"),
         "stabilise": _("Stabilising"),
         "measure": _("Measuring"),
+        "matte_alpha": _("Making alphas"),
+        "matte": _("Writing files"),
     }.get(kind, kind)
 
 

@@ -1,0 +1,124 @@
+"""The job "matte": alphas of the targets on the frames of a range, then the files that are made of them.
+
+It works from a snapshot of the frames. Every alpha is a file as soon as it is there: after a kill, a pause or a cancel
+that is taken back the work goes on with the frames that have none. Where an engine of the worker made the alphas, only
+the files are left to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from app.errors import Refused
+from tasks.channel import Channel
+from tasks.given_masks import notes_of
+from tasks.matte_alphas import made, write_alpha
+from tasks.matte_files import Done, MatteArgs, alpha_path, done_of
+from tasks.matte_outputs import Outputs
+from tasks.snapshot import FrameEntry, Section, Snapshot
+
+
+def run(channel: Channel, args: dict[str, Any]) -> dict[str, Any]:
+    """Make the mattes of a range of frames.
+
+    Returns {asset_id, engine, weights, licence, frames, targets: [{name, frames, missing, dtssd}], files: [{name,
+    bytes, kind, target}], notes}: `missing` counts frames without a mask, whose alpha is 0. Raises Refused, Cancelled,
+    StorageFull.
+    """
+    try:
+        asked = msgspec.convert(args, MatteArgs)
+    except msgspec.ValidationError as exc:
+        raise Refused(f"The job is described wrongly: {exc}.") from exc
+    return _Job(channel, asked).run()
+
+
+class _Job:
+    def __init__(self, channel: Channel, args: MatteArgs) -> None:
+        self._channel, self._args = channel, args
+        self._snapshot = Snapshot(Path(args.input))
+        sections = [section for section in self._snapshot.sections if section.frames]
+        if len(sections) != 1:
+            raise Refused("A matte is made of one asset with frames: choose which.")
+        self._section: Section = sections[0]
+        self._alphas = Path(args.alphas) if args.alphas else channel.folder
+        self._done = done_of(self._alphas, len(args.targets))
+        self._missing: dict[str, int] = {}
+        self._frames = self._section.frames
+
+    def run(self) -> dict[str, Any]:
+        args = self._args
+        outputs = Outputs(self._channel, args, self._snapshot, self._section, self._alphas)
+        before = 0 if args.alphas else self._frames
+        total = before + outputs.passes * self._frames
+        if not args.alphas:
+            self._make(total)
+        first = before
+
+        def told(what: str, number: int) -> None:
+            nonlocal first
+            self._channel.report(first + number, total, f"{what}: frame {number} of {self._frames}")
+            if number == self._frames:
+                first += number
+
+        files, notes = outputs.write(told, self._notes())
+        return {
+            "asset_id": args.asset_id,
+            "engine": args.engine.id,
+            "weights": args.engine.sha256[:16],
+            "licence": args.engine.licence,
+            "weights_licence": args.engine.weights_licence,
+            "frames": self._frames,
+            "targets": [
+                {"name": target.name, "frames": self._frames, "missing": self._without(number)}
+                for number, target in enumerate(args.targets)
+            ],
+            "files": files,
+            "notes": notes,
+        }
+
+    def _make(self, total: int) -> None:
+        args = self._args
+        count = len(self._done)
+        self._channel.kept = {"asset_id": args.asset_id, "frames": count}
+        self._channel.report(count, total, "Making alphas", now=True)
+        frames = made(
+            self._left(), args.targets, args.engine.id, args.parameters, Path(args.data_dir), self._missing
+        )
+        with closing(frames):
+            for frame in frames:
+                index = frame.entry.frame.index
+                for number, alpha in enumerate(frame.alphas):
+                    if alpha is not None:
+                        write_alpha(alpha_path(self._alphas, number, index), alpha)
+                done = Done(index=index, seen=[alpha is not None for alpha in frame.alphas])
+                self._channel.append(done)
+                self._done[index] = done
+                count += 1
+                self._channel.kept["frames"] = count
+                self._channel.report(count, total, f"Making alphas: frame {count} of {self._frames}")
+                self._channel.check()
+
+    def _left(self) -> Iterator[FrameEntry]:
+        """The frames whose alphas are not there yet."""
+        for entry in self._snapshot.frames(self._section):
+            if entry.frame.index not in self._done:
+                yield entry
+
+    def _without(self, number: int) -> int:
+        """How many frames have no alpha of a target."""
+        seen = sum(done.seen[number] for done in self._done.values())
+        return self._frames - seen
+
+    def _notes(self) -> list[str]:
+        notes = notes_of(self._missing)
+        for number, target in enumerate(self._args.targets):
+            if missing := self._without(number):
+                notes.append(
+                    f"{target.name}: {missing} of {self._frames} frames have no mask; their alpha is 0."
+                )
+        return notes

@@ -1,0 +1,177 @@
+"""Alphas of the targets of a matte, frame by frame: what is seen of a target, a band around its boundary as wide as its
+regions are unsure, and alpha within the band.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.algo.matting import Matte, matte
+from app.errors import Refused
+from app.matting import MatteParameters
+from app.models import Region
+from tasks.channel import write_aside
+from tasks.given_masks import GivenMasks, added
+from tasks.matte_files import Target
+from tasks.rendering import read_frame, winner_map
+from tasks.snapshot import FrameEntry
+
+THREADS: dict[str, int] = {"matte-fast": 4, "matte-fine": 2}
+"""Frames that an engine works on at once, at most; each needs the memory of one."""
+UNREACHED = 0.5
+"""Doubt about pixels of a region that lie within the reach of none of its points."""
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+_MOST = 65535
+
+Image = NDArray[np.uint8]
+Alpha = NDArray[np.float32]
+
+
+class Made(NamedTuple):
+    """A frame: its image (H, W, 3) uint8 RGB and, by target, alpha (H, W) float32, None where it has no mask."""
+
+    entry: FrameEntry
+    image: Image
+    alphas: list[Alpha | None]
+
+
+def masks_of(
+    entry: FrameEntry, winners: NDArray[np.uint16], targets: Sequence[Target]
+) -> list[NDArray[np.bool_]]:
+    """What is seen of each target: (H, W) bool."""
+    masks = []
+    for target in targets:
+        table = np.zeros(len(entry.specs) + 1, bool)
+        table[[position + 1 for position in target.wanted(entry)]] = True
+        masks.append(table[winners])
+    return masks
+
+
+def doubt(entry: FrameEntry, winners: NDArray[np.uint16], target: Target) -> NDArray[np.float32] | None:
+    """How unsure the boundary of a target's regions is: (H, W) float32, 0..1, on the pixels of each region.
+
+    By what is known of the region as a whole, and where no point of it reaches. None where all are sure.
+    """
+    regions = {region.id: region for region in entry.regions}
+    wanted = target.wanted(entry)
+    table = np.zeros(len(entry.specs) + 1, np.float32)
+    for position in wanted:
+        table[position + 1] = unsure(regions[entry.specs[position].id])
+    out = table[winners]
+    for position in wanted:
+        circles = [p for p in entry.specs[position].geometry.points if p.label and p.r]
+        if entry.specs[position].geometry.outline or not circles:
+            continue
+        beyond = np.ones(winners.shape, np.uint8)
+        for p in circles:
+            cv2.circle(beyond, (int(p.x), int(p.y)), round(p.r), 0, -1)
+        mine = (winners == position + 1) & (beyond > 0)
+        out[mine] = np.maximum(out[mine], UNREACHED)
+    return out if out.any() else None
+
+
+def unsure(region: Region) -> float:
+    """0..1: what the certificate, the tracker and the walks there and back leave open."""
+    sure = [1.0 if region.certificate is None else min(region.certificate.iou, region.certificate.boundary_f)]
+    sure += [value for value in (region.score, region.agreement) if value is not None]
+    return float(np.clip(1 - min(sure), 0, 1))
+
+
+def made(
+    entries: Iterable[FrameEntry],
+    targets: Sequence[Target],
+    engine: str,
+    parameters: MatteParameters,
+    data: Path,
+    missing: dict[str, int],
+) -> Generator[Made]:
+    """The frames in order, each done by one of a few threads that are at most as many frames ahead.
+
+    Masks that were not at hand are counted in `missing`. Close it when it is not used up. Raises Refused for a frame
+    that cannot be read.
+    """
+
+    def make(entry: FrameEntry) -> tuple[Made, dict[str, int]]:
+        given, image = GivenMasks(data), read_frame(entry)
+        return Made(entry, image, alphas_of(entry, image, targets, engine, parameters, given)), given.missing
+
+    waiting: deque[Future[tuple[Made, dict[str, int]]]] = deque()
+    threads = max(1, min(THREADS.get(engine, 1), os.cpu_count() or 1))
+    ahead = iter(entries)
+    with ThreadPoolExecutor(threads, "matte") as pool:
+        try:
+            waiting.extend(pool.submit(make, entry) for entry in islice(ahead, threads))
+            while waiting:
+                frame, lacking = waiting.popleft().result()
+                waiting.extend(pool.submit(make, entry) for entry in islice(ahead, 1))
+                added(missing, lacking)
+                yield frame
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def alphas_of(
+    entry: FrameEntry,
+    image: Image,
+    targets: Sequence[Target],
+    engine: str,
+    parameters: MatteParameters,
+    given: GivenMasks,
+) -> list[Alpha | None]:
+    """By target, alpha (H, W) float32 on one frame, None where nothing of it is seen."""
+    found = mattes_of(entry, image, targets, engine, parameters, given)
+    return [None if one is None else one.alpha for one in found]
+
+
+def mattes_of(
+    entry: FrameEntry,
+    image: Image,
+    targets: Sequence[Target],
+    engine: str,
+    parameters: MatteParameters,
+    given: GivenMasks,
+) -> list[Matte | None]:
+    """By target, alpha and trimap on one frame, None where nothing of it is seen."""
+    if not any(target.wanted(entry) for target in targets):
+        return [None] * len(targets)
+    winners = winner_map(entry, given, image)
+    found: list[Matte | None] = []
+    for target, mask in zip(targets, masks_of(entry, winners, targets), strict=True):
+        unsure_map = doubt(entry, winners, target) if mask.any() else None
+        found.append(
+            matte(image, mask, engine=engine, parameters=parameters, uncertainty=unsure_map)
+            if mask.any()
+            else None
+        )
+    return found
+
+
+def write_alpha(path: Path, alpha: Alpha) -> None:
+    """(H, W) float32 alpha 0..1 as a 16-bit grey PNG, written aside."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done, data = cv2.imencode(".png", np.rint(np.clip(alpha, 0, 1) * _MOST).astype(np.uint16), _PNG)
+    if not done:
+        raise Refused("An alpha could not be written as PNG.")
+    write_aside(path, data.tobytes())
+
+
+def read_alpha(path: Path, shape: tuple[int, int]) -> Alpha | None:
+    """The alpha (H, W) float32 of a frame; None where there is no file, or a damaged one."""
+    try:
+        raw = np.frombuffer(path.read_bytes(), np.uint8)
+    except FileNotFoundError:
+        return None
+    found = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED) if raw.size else None
+    if found is None or found.dtype != np.uint16 or found.shape != shape:
+        return None
+    return np.divide(found, np.float32(_MOST), dtype=np.float32)

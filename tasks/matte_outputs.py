@@ -1,0 +1,274 @@
+"""The files of a matte: alphas and estimated colours, every target and kind of output in few passes over the frames.
+
+A file is written aside and renamed; after a kill those that are whole are kept and the others begun anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from app.algo.matting.foreground import foreground
+from app.errors import Refused
+from app.formats.matte_out import MatteWriter, open_matte, sound_of, stems
+from app.formats.matte_sidecar import Clock, Made, MatteFrame, Sidecar, Used, write_sidecar
+from app.formats.video_out import Timing, timing
+from app.formats.video_out_sound import Codec, SoundFile
+from app.matting import OUTPUTS
+from tasks.channel import Channel, write_aside
+from tasks.matte_alphas import read_alpha
+from tasks.matte_files import MatteArgs, alpha_path
+from tasks.rendering import read_frame
+from tasks.snapshot import FrameEntry, Section, Snapshot
+from tasks.sound import cut_out
+from tasks.videos import end_of, full_disk, size_of
+
+AT_ONCE = 8
+"""Files that are written in one pass over the frames: each holds an encoder."""
+THREADS = 4
+COLOURLESS = frozenset({"alpha-mp4"})
+"""Kinds of output that show no colours, so none have to be estimated."""
+NOTES = "notes.json"
+
+Image = NDArray[np.uint8]
+Alpha = NDArray[np.float32]
+
+
+class File(NamedTuple):
+    """A file to be made: its `name`, its kind of `app.matting.OUTPUTS`, and the position of its target."""
+
+    name: str
+    kind: str
+    target: int
+
+
+class Outputs:
+    """Writes the files of a matte whose alphas are in the folder `alphas` of a job."""
+
+    def __init__(
+        self, channel: Channel, args: MatteArgs, snapshot: Snapshot, section: Section, alphas: Path
+    ) -> None:
+        self._channel, self._args = channel, args
+        self._snapshot, self._section, self._alphas = snapshot, section, alphas
+        self._out = Path(args.out_dir)
+        self._clock = timing(section.times, section.asset.fps, end_of(section, args.end))
+        self._size = size_of(snapshot, section)
+        self._stems = stems(section.asset.stem, [target.name for target in args.targets])
+        self._files = [
+            File(f"{stem}{OUTPUTS[kind].suffix}", kind, number)
+            for number, stem in enumerate(self._stems)
+            for kind in args.outputs
+        ]
+        missing = [file for file in self._files if not (self._out / file.name).exists()]
+        self._batches = [missing[start : start + AT_ONCE] for start in range(0, len(missing), AT_ONCE)]
+        self.passes = len(self._batches)
+
+    def write(
+        self, done: Callable[[str, int], None], notes: Sequence[str]
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Write what is not there yet. `done` is told what is done, and the number of the frame, after each.
+
+        Returns {name, bytes, kind, target} of all files, and what the user should know. Raises Refused, Cancelled,
+        StorageFull.
+        """
+        self._out.mkdir(parents=True, exist_ok=True)
+        for part in self._out.glob("*.part"):
+            part.unlink()
+        said = self._read_notes()
+        sounds = self._sounds(said) if self._batches else {}
+        try:
+            for batch in self._batches:
+                self._batch(batch, sounds, done, said)
+                self._keep_notes(said)
+        finally:
+            for path, _ in sounds.values():
+                path.unlink(missing_ok=True)
+        all_notes = list(dict.fromkeys([*notes, *said]))
+        for number in range(len(self._args.targets)):
+            self._sidecar(number, all_notes)
+        found = [self._described(file.name, file.kind, file.target) for file in self._files]
+        found += [self._described(f"{stem}.json", "sidecar", n) for n, stem in enumerate(self._stems)]
+        return found, all_notes
+
+    def _batch(
+        self,
+        batch: Sequence[File],
+        sounds: dict[Codec, tuple[Path, Fraction]],
+        done: Callable[[str, int], None],
+        notes: list[str],
+    ) -> None:
+        parts = {file: self._out / f"{file.name}.part" for file in batch}
+        threads = 0 if len(batch) == 1 else 2
+        with full_disk(), ExitStack() as stack:
+            writers: list[tuple[File, MatteWriter]] = []
+            for file, part in parts.items():
+                sound = sounds.get(sound_of(file.kind) or "aac") if sound_of(file.kind) else None
+                writer = open_matte(
+                    file.kind,
+                    part,
+                    self._size,
+                    self._clock,
+                    background=self._args.background,
+                    sound=None if sound is None else SoundFile(*sound),
+                    stem=self._stems[file.target],
+                    first=self._args.start,
+                    threads=threads,
+                )
+                writers.append((file, stack.enter_context(writer)))
+            coloured = {file.target for file in batch if file.kind not in COLOURLESS}
+            wanted = sorted({file.target for file in batch})
+            with closing(self._frames(wanted, coloured)) as frames:
+                for number, layers in enumerate(frames, 1):
+                    self._channel.check()
+                    for file, writer in writers:
+                        writer.add(*layers[file.target])
+                    done("Writing the files", number)
+        for file, part in parts.items():
+            part.replace(self._out / file.name)
+        notes.extend(note for _, writer in writers for note in writer.notes if note not in notes)
+
+    def _frames(self, wanted: Sequence[int], coloured: set[int]) -> Generator[dict[int, tuple[Image, Alpha]]]:
+        """By frame and target: colours (H, W, 3) uint8 and alpha (H, W) float32. Close it when it is not used up."""
+        shape = (self._size[1], self._size[0])
+
+        def layers(entry: FrameEntry) -> dict[int, tuple[Image, Alpha]]:
+            image: Image | None = None
+            found: dict[int, tuple[Image, Alpha]] = {}
+            for number in wanted:
+                path = alpha_path(self._alphas, number, entry.frame.index)
+                alpha = read_alpha(path, shape)
+                if alpha is None or number not in coloured:
+                    blank = np.zeros((*shape, 3), np.uint8)
+                    found[number] = (blank, np.zeros(shape, np.float32) if alpha is None else alpha)
+                    continue
+                image = self._image(entry) if image is None else image
+                found[number] = (foreground(image, alpha), alpha)
+            return found
+
+        waiting: deque[Future[dict[int, tuple[Image, Alpha]]]] = deque()
+        threads = max(1, min(THREADS, os.cpu_count() or 1))
+        with ThreadPoolExecutor(threads, "matte") as pool:
+            try:
+                entries = self._snapshot.frames(self._section)
+                waiting.extend(pool.submit(layers, entry) for entry in islice(entries, threads))
+                while waiting:
+                    found = waiting.popleft().result()
+                    waiting.extend(pool.submit(layers, entry) for entry in islice(entries, 1))
+                    yield found
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _image(self, entry: FrameEntry) -> Image:
+        image = read_frame(entry)
+        if image.shape[1::-1] != self._size:
+            raise Refused("The frames differ in size; choose a range in which they are all the same.")
+        return image
+
+    def _sounds(self, notes: list[str]) -> dict[Codec, tuple[Path, Fraction]]:
+        """The sound of the frames as files, by codec, with what they are behind; and notes where there is none."""
+        codecs: set[Codec] = {
+            codec for batch in self._batches for file in batch if (codec := sound_of(file.kind))
+        }
+        asset, first = self._section.asset, self._section.times[0]
+        source = Path(self._args.data_dir) / "assets" / asset.id / asset.source
+        if not self._args.sound or not codecs:
+            return {}
+        reason = ""
+        if asset.kind != "video":
+            reason = "images have none"
+        elif not self._clock.exact or first is None:
+            reason = "its frames have no times of their own to keep it in step with"
+        elif not source.is_file():
+            reason = "the source is no longer at hand"
+        if reason or first is None:
+            notes.append(f"The files have no sound: {reason}.")
+            return {}
+        found: dict[Codec, tuple[Path, Fraction]] = {}
+        begin = Fraction(first).limit_denominator(1_000_000)
+        for codec in sorted(codecs, key=str):
+            target = self._channel.folder / f"sound-{codec}.mp4"
+            try:
+                cut = cut_out(self._channel, source, target, begin, begin + self._clock.seconds, codec)
+            except Refused as exc:
+                notes.append(f"The files have no sound: {exc.sentence}")
+                continue
+            if cut is None:
+                notes.append("The files have no sound: the source has none for these frames.")
+                break
+            found[codec] = (target, cut.behind)
+        return found
+
+    # ── notes, sidecar ────────────────────────────────────────────────────────────
+
+    def _read_notes(self) -> list[str]:
+        """What was said of the files that are whole already."""
+        try:
+            return msgspec.json.decode((self._channel.folder / NOTES).read_bytes(), type=list[str])
+        except (OSError, msgspec.DecodeError):
+            return []
+
+    def _keep_notes(self, notes: list[str]) -> None:
+        write_aside(self._channel.folder / NOTES, msgspec.json.encode(notes))
+
+    def _sidecar(self, number: int, notes: list[str]) -> None:
+        args, asset = self._args, self._section.asset
+        target, engine = args.targets[number], args.engine
+        weights = Made(name=engine.weights, sha256=engine.sha256, licence=engine.weights_licence)
+        sidecar = Sidecar(
+            asset=asset.name,
+            asset_id=asset.id,
+            target=target.name,
+            target_ids={
+                "track_ids": list(target.track_ids),
+                "class_ids": list(target.class_ids),
+                "region_ids": list(target.region_ids),
+            },
+            width=self._size[0],
+            height=self._size[1],
+            clock=Clock.of(self._clock),
+            engine=Made(
+                id=engine.id, name=engine.name, licence=engine.licence, licence_url=engine.licence_url
+            ),
+            weights=weights if engine.weights else None,
+            parameters=args.parameters,
+            background=args.background,
+            files=[file.name for file in self._files if file.target == number],
+            notes=notes,
+        )
+        path = self._out / f"{self._stems[number]}.json"
+        write_sidecar(path, sidecar, self._described_frames(number))
+
+    def _described_frames(self, number: int) -> Iterator[MatteFrame]:
+        target = self._args.targets[number]
+        for entry, tick in zip(self._snapshot.frames(self._section), self._clock.ticks, strict=True):
+            certificates = {region.id: region.certificate for region in entry.regions}
+            ids = [entry.specs[position].id for position in target.wanted(entry)]
+            yield MatteFrame(
+                index=entry.frame.index,
+                time=entry.frame.pts,
+                tick=tick,
+                regions=[Used(id=id, certificate=certificates.get(id)) for id in ids],
+            )
+
+    def _described(self, name: str, kind: str, target: int) -> dict[str, Any]:
+        return {
+            "name": name,
+            "bytes": (self._out / name).stat().st_size,
+            "kind": kind,
+            "target": self._args.targets[target].name,
+        }
+
+    @property
+    def clock(self) -> Timing:
+        return self._clock
