@@ -41,7 +41,8 @@ export const ACTIONS = [
   { id: 'confirm', keys: ['Shift+Enter'], icon: 'ancf', group: 'labels', label: 'action.confirm', enabled: (s) => Boolean(s.selected) || tracked(s, (region) => !region.anchor), run: (app) => app.confirmRegion() },
   { id: 'copy-previous', keys: ['Shift+c'], icon: 'dup', group: 'labels', label: 'action.copy_previous', enabled: (s) => s.index > 0 && Boolean(s.frameId), run: (app) => app.copyPrevious() },
   { id: 'stabilise', keys: ['Shift+s'], icon: 'wave', group: 'labels', label: 'action.stabilise', run: (app) => app.openStabilise() },
-  { id: 'see-before', keys: [], soft: ['s'], group: 'view', label: 'action.see_before', enabled: (s) => Boolean(s.compared), run: (app) => app.seeBefore() },
+  { id: 'matte', keys: ['Shift+a'], icon: 'matte', group: 'labels', label: 'action.matte', run: (app) => app.openMatte() },
+  { id: 'see-before', keys: [], soft: ['s'], group: 'view', label: 'action.see_before', enabled: (s) => Boolean(s.compared || s.cutout), run: (app) => app.seeBefore() },
   { id: 'delete', keys: ['Delete'], icon: 'trash', group: 'labels', label: 'action.delete', enabled: (s) => Boolean(s.selected),
     run: (app) => app.removeSelected() },
 

@@ -29,9 +29,10 @@ export function createApp({
       if (id === 'inspect' && get().tool !== id) before = get().tool;
       store.set({ tool: id });
     },
-    startText() {
+    /** `text`: what to look for at once. */
+    startText(text = '') {
       app.useTool('text');
-      focusText();
+      focusText(text);
     },
     /** The keys belong to the canvas again. */
     toCanvas: () => host.focus({ preventScroll: true }),

@@ -13,7 +13,10 @@ import { listenKeys } from './keyboard.js';
 import { createLabels } from './labels.js';
 import { createLayers } from './layers.js';
 import { createMachine } from './machine.js';
+import { sideOfCutout } from './matte.js';
+import { mountMatting } from './matting.js';
 import { createComparedPicture } from './paint/comparison.js';
+import { createMattedPicture } from './paint/matte.js';
 import { paintHot } from './paint/hot.js';
 import { paintMarks } from './paint/marks.js';
 import { paintOnion } from './paint/onion.js';
@@ -103,7 +106,7 @@ export function mount(host, data) {
   const inspector = createInspector({ ...context, pan: (dx, dy) => app.pan(dx, dy) });
 
   // ---- layers
-  const picture = createComparedPicture(() => layers.invalidate('picture'));
+  const picture = createMattedPicture(createComparedPicture(() => layers.invalidate('picture')));
   const proposalPainter = createProposalPainter();
   let hover = null;
   let busySince = 0;
@@ -111,7 +114,7 @@ export function mount(host, data) {
     picture: (c, size) => picture(c, size, get()),
     marks: (c, size) => {
       // Points belong to the one side only, and would hide what differs.
-      if (sideOf(get())) return;
+      if (sideOf(get()) || sideOfCutout(get())) return;
       paintOnion(c, get());
       paintMarks(c, size, get());
     },
@@ -164,7 +167,7 @@ export function mount(host, data) {
   let timeline = null;
   const app = createApp({
     ...context, host, machine, labels, history, player, choice, whatIf, openHelp, timeline: () => timeline,
-    focusText: () => field.focus(),
+    focusText: (text) => field.focus(text),
     invalidateHover: (e) => {
       if (pointerEvent && machine.state.name === 'idle') machine.handle('hover', { ...pointerEvent, alt: Boolean(e.altKey), shift: Boolean(e.shiftKey) });
       showCursor();
@@ -210,8 +213,8 @@ export function mount(host, data) {
 
   // ---- what a change of the state repaints
   const REPAINT = {
-    picture: ['compared', 'playing', 'image', 'map', 'view', 'classes', 'hidden', 'opacityOf', 'opacity', 'layers', 'width', 'height'],
-    marks: ['compared', 'ghosts', 'regions', 'map', 'view', 'classes', 'hidden', 'layers', 'selected', 'point', 'draft', 'prompt', 'tool', 'image'],
+    picture: ['compared', 'cutout', 'playing', 'image', 'map', 'view', 'classes', 'hidden', 'opacityOf', 'opacity', 'layers', 'width', 'height'],
+    marks: ['compared', 'cutout', 'ghosts', 'regions', 'map', 'view', 'classes', 'hidden', 'layers', 'selected', 'point', 'draft', 'prompt', 'tool', 'image'],
     proposal: ['proposal', 'scoreLimit', 'prompt', 'preview', 'view', 'classId', 'classes', 'draft', 'whatIf'],
     hot: ['gesture', 'view', 'busy', 'inspect'],
   };
@@ -315,6 +318,7 @@ export function mount(host, data) {
   Object.assign(app, mountTracking(host, { ...context, ...ids, app, labels }));
   mountWhatIf(byId('classes'), { app, whatIf, store, t, ...ids });
   Object.assign(app, mountStabilising(host, { ...context, ...ids, app, classes: byId('classes') }));
+  Object.assign(app, mountMatting(host, { ...context, ...ids, app, classes: byId('classes'), facts: data.mattes }));
   mountInspector(byId('what-if') ?? byId('classes'), { app, store, t });
   document.body.addEventListener('pt-job', whatIf.follow);
   if (byId('timeline')) timeline = mountTimeline({ root: byId('timeline'), app, store, transport, data, t, say });

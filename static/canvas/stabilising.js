@@ -161,7 +161,7 @@ export function createStabilise({ store, transport, frames, emit, say, announce,
   store.on((state, changed) => {
     const { stabilise } = state;
     if (!stabilise) return;
-    if (changed.has('whatIf') && state.whatIf) close();
+    if ((changed.has('whatIf') && state.whatIf) || (changed.has('matte') && state.matte)) close();
     // Undo means the last change: once another one is made, that is no longer this one.
     else if (stabilise.undoable && changed.has('unsent') && state.unsent > 0) change({ undoable: false });
     else if (stabilise.phase === 'setup' && changed.has('selected') && trackOf(state)) change({ choice: { ...stabilise.choice, trackId: trackOf(state) } });
@@ -200,12 +200,24 @@ function trackOf({ regions, selected }) {
   return regions.find((region) => region.id === selected)?.track_id ?? null;
 }
 
+/** What stands on the picture while it is compared. */
+function flagOf({ compared: { outside, missing, after }, playing }, side, t) {
+  if (outside) return t('stab.flag_outside');
+  if (missing) return t('stab.flag_missing');
+  if (!after) return playing ? '' : t('stab.flag_loading');
+  if (!side) return '';
+  return side === 'before' ? t('stab.before') : t('stab.flag');
+}
+
 /** → what the app can do beside the rest. */
 export function mountStabilising(host, { classes, ...context }) {
   const { store, t, app } = context;
   const stabilise = createStabilise(context);
   mountStabilise(classes, { app, stabilise, store, t });
-  mountWipe(host, { stabilise, store, t });
+  mountWipe(host, {
+    store, t, name: 'preview', of: 'compared', sideOf, setWipe: stabilise.setWipe, said: (state, side) => flagOf(state, side, t),
+    words: { before: 'stab.before', after: 'stab.after', wipe: 'stab.wipe', value: 'stab.wipe_value' },
+  });
   document.body.addEventListener('pt-job', stabilise.follow);
   // Held down it shows what was; with the key comes up what would be.
   addEventListener('keyup', (event) => { if (event.key.toLowerCase() === 's' || event.code === 'KeyS') stabilise.hold(false); });

@@ -38,6 +38,6 @@ export function initialState(data, remembered = {}) {
     engine: data.project?.engine ?? 'classic', projectEngine: data.project?.engine ?? 'classic', engines: data.engines ?? [],
     scoreLimit: 0.5, worker: { state: 'starting', reason: '' }, online: true,
     saved: 'saved', unsent: 0, canUndo: data.can_undo ?? true, canRedo: data.can_redo ?? false,
-    playing: false, buffering: false, dropped: 0, speed: 1, loop: false, range: null, lanes: null, message: null, onion: 'off', ghosts: null, retrack: null, stabilise: null, compared: null, joins: null, trackEngine: null,
+    playing: false, buffering: false, dropped: 0, speed: 1, loop: false, range: null, lanes: null, message: null, onion: 'off', ghosts: null, retrack: null, stabilise: null, compared: null, matte: null, cutout: null, joins: null, trackEngine: null,
   };
 }

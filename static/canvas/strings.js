@@ -1,4 +1,5 @@
 import { STABILISE_STRINGS } from './strings_stabilise.js';
+import { MATTE_STRINGS } from './strings_matte.js';
 import { REVIEW_STRINGS } from './strings_review.js';
 import { TIMELINE_STRINGS } from './strings_timeline.js';
 import { TRACK_STRINGS } from './strings_tracks.js';
@@ -12,6 +13,7 @@ export const STRING_KEYS = {
   ...TIMELINE_STRINGS,
   ...TRACK_STRINGS,
   ...STABILISE_STRINGS,
+  ...MATTE_STRINGS,
   'tool.pan': 'Pan and zoom',
   'tool.select': 'Select',
   'tool.point-plus': 'Point +',

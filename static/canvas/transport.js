@@ -30,11 +30,11 @@ export function createTransport({ projectId, on, base = '', location = globalThi
   }
 
   /** A question or a change that is not repeated: JSON in, JSON out. */
-  async function post(path, body, { method = 'POST', revision } = {}) {
+  async function post(path, body, { method = 'POST', revision, patience } = {}) {
     const headers = { Accept: 'application/json' };
     if (body !== undefined) headers['Content-Type'] = 'application/json';
     if (revision !== undefined) headers['If-Match'] = `"${revision}"`;
-    return (await ask(`${api}${path}`, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) })).json();
+    return (await ask(`${api}${path}`, { method, headers, patience, body: body === undefined ? undefined : JSON.stringify(body) })).json();
   }
 
   const queue = createQueue({
@@ -112,6 +112,7 @@ export function createTransport({ projectId, on, base = '', location = globalThi
   }
 
   return {
+    post,
     frame: async (id, signal) => (await ask(`${api}/frames/${id}`, { signal })).json(),
     image: async (id, signal) => createImageBitmap(await (await ask(`${api}/frames/${id}/image`, { signal })).blob()),
     regionMap: async (id, signal) =>
@@ -133,9 +134,17 @@ export function createTransport({ projectId, on, base = '', location = globalThi
     },
     job: async (id) => (await ask(`${api}/jobs/${id}`)).json(),
     engines: async () => (await ask(`${api}/engines`)).json(),
+    matteEngines: async () => (await ask(`${api}/matte-engines`)).json(),
+    /** A picture that an answer names. */
+    picture: async (url) => createImageBitmap(await (await ask(url.startsWith('/api/') ? `${base}${url}` : `${api}${url}`)).blob()),
+    sound: async (assetId) => (await ask(`${api}/projects/${projectId}/export-sound?asset_id=${assetId}`)).json(),
+    jobs: async () => (await ask(`${api}/jobs?project=${projectId}&limit=100`)).json(),
     project: async () => (await ask(`${api}/projects/${projectId}`)).json(),
     setProjectEngine: (engine, revision) => post(`/projects/${projectId}`, { engine }, { method: 'PATCH', revision }),
     cancelJob: (id) => post(`/jobs/${id}/cancel`),
+    pauseJob: (id) => post(`/jobs/${id}/pause`),
+    resumeJob: (id) => post(`/jobs/${id}/resume`),
+    retryJob: (id) => post(`/jobs/${id}/retry`),
     template: async (id) => (await ask(`${api}/class-templates/${id}`)).json(),
     saveClasses: (id, revision, classes) => post(`/class-templates/${id}`, { classes }, { method: 'PATCH', revision }),
     curve: async (assetId, query) => (await ask(`${api}/assets/${assetId}/metrics/curve?${new URLSearchParams(query)}`)).json(),

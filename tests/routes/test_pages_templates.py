@@ -135,6 +135,7 @@ def test_the_island_gets_the_sentences_it_knows() -> None:
         ("strings", "STRING_KEYS"),
         ("strings_tracks", "TRACK_STRINGS"),
         ("strings_stabilise", "STABILISE_STRINGS"),
+        ("strings_matte", "MATTE_STRINGS"),
         ("strings_timeline", "TIMELINE_STRINGS"),
         ("strings_review", "REVIEW_STRINGS"),
     ):

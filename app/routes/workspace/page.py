@@ -10,6 +10,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 from litestar.response import Redirect
 
+from app.i18n import _
+from app.matting import OUTPUTS, PARAMETERS, MatteParameters
 from app.models import Asset, ClassTemplate, Project
 from app.routes.api.common import actor_of, known_id
 from app.routes.page import FullPage, render, shell
@@ -83,6 +85,7 @@ def index(
         "classes": rows,
         "engines": engines.listing(ctx),
         "strings": strings(),
+        "mattes": _mattes(),
         "urls": {"sprite": "/static/icons.svg"},
         "actor": actor_of(request),
         "resume": frame is None,
@@ -103,6 +106,20 @@ def index(
             island=msgspec.to_builtins(island),
         ),
     )
+
+
+def _mattes() -> dict[str, Any]:
+    """The parameters of mattes with their ranges, and the kinds of files, in the language of the request."""
+    usual = msgspec.structs.asdict(MatteParameters())
+    parameters = {
+        name: msgspec.structs.asdict(one) | {"title": _(one.title), "default": usual[name]}
+        for name, one in PARAMETERS.items()
+    }
+    outputs = [
+        {"id": id, "title": _(one.title), "suffix": one.suffix, "note": _(one.note)}
+        for id, one in OUTPUTS.items()
+    ]
+    return {"parameters": parameters, "outputs": outputs}
 
 
 handlers = [latest, index]

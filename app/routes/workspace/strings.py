@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from app.i18n import _, plural_forms
+from app.routes.workspace.strings_matte import counted_matte_strings, matte_strings
 from app.routes.workspace.strings_review import counted_review_strings, review_strings
 from app.routes.workspace.strings_stabilise import counted_stabilise_strings, stabilise_strings
 from app.routes.workspace.strings_timeline import counted_timeline_strings, timeline_strings
@@ -281,7 +282,7 @@ def strings() -> dict[str, str]:
         "whatif.px": _("{n} px"),
         "whatif.more": _("and {n} more"),
     }
-    found |= timeline_strings() | stabilise_strings() | review_strings()
+    found |= timeline_strings() | stabilise_strings() | review_strings() | matte_strings()
     counted = counted_track_strings() | {
         "time.dropped": plural_forms("{n} frame left out, to keep time", "{n} frames left out, to keep time"),
         "say.points": plural_forms("{n} point", "{n} points"),
@@ -291,6 +292,7 @@ def strings() -> dict[str, str]:
         "say.accepted_all": plural_forms("{n} region accepted as {name}.", "{n} regions accepted as {name}."),
     }
     counted |= counted_timeline_strings() | counted_stabilise_strings() | counted_review_strings()
+    counted |= counted_matte_strings()
     for key, forms in counted.items():
         found |= {f"{key}.{form}": text for form, text in forms.items()}
     return found

@@ -3,6 +3,7 @@ import { el, icon, kbd, swatch } from '../dom.js';
 import { FAR, WHAT, changedFrames, classesIn, nextOf, valuesOf } from '../stabilise.js';
 import { trackedBy } from '../tracks.js';
 import { createCurve } from './curve.js';
+import { segments } from './segments.js';
 import { figureRows, layerRows, progressOf } from './stabilised.js';
 
 const WHAT_WORDS = { all: 'stab.what_all', classes: 'stab.what_classes', track: 'stab.what_track' };
@@ -20,38 +21,11 @@ export function mountStabilise(classes, { app, stabilise, store, t }) {
   const problems = new Map(FIELDS.map((field) => [field, el('p', { class: 'err-line', role: 'status', hidden: true, id: `stabilise-${field}-problem` })]));
 
   // ---- what is asked
-  function segments(name, label, values, onChoose, field = name) {
-    const node = el('div', { class: 'seg fill', role: 'radiogroup', 'aria-label': t(label), 'aria-describedby': `stabilise-${field}-problem` });
-    const parts = new Map();
-    const fill = (list) => {
-      parts.clear();
-      node.replaceChildren(...list.map((value) => {
-        const input = el('input', { type: 'radio', name: `stabilise-${name}`, value: String(value), id: `stabilise-${name}-${value}`, onchange: () => onChoose(value) });
-        const text = el('span', { class: 'tr' });
-        const part = el('label', {}, input, text);
-        parts.set(value, { input, text, part });
-        return part;
-      }));
-    };
-    fill(values);
-    return {
-      node, fill, has: (list) => list.length === parts.size && list.every((value) => parts.has(value)),
-      say(value, text) { parts.get(value).text.textContent = text; },
-      set value(value) { for (const [one, { input }] of parts) input.checked = one === value; },
-      /** `why` = a sentence where the value cannot be chosen, else ''. */
-      allow(value, why) {
-        const { input, part } = parts.get(value);
-        input.disabled = Boolean(why);
-        part.title = why;
-        part.classList.toggle('off', Boolean(why));
-      },
-      focus: () => node.querySelector('input:checked')?.focus(),
-    };
-  }
-  const what = segments('what', 'stab.what', WHAT, (value) => stabilise.choose({ what: value }));
-  const far = segments('far', 'stab.far', FAR, (value) => stabilise.choose({ far: value }));
-  const method = segments('method', 'stab.method', [], (value) => stabilise.choose({ method: value }), 'filter');
-  const window = segments('window', 'stab.window', [], (value) => stabilise.choose({ window: value }), 'filter');
+  const group = (name, label, values, onChoose, field = name) => segments({ id: `stabilise-${name}`, label: t(label), values, onChoose, describedBy: `stabilise-${field}-problem` });
+  const what = group('what', 'stab.what', WHAT, (value) => stabilise.choose({ what: value }));
+  const far = group('far', 'stab.far', FAR, (value) => stabilise.choose({ far: value }));
+  const method = group('method', 'stab.method', [], (value) => stabilise.choose({ method: value }), 'filter');
+  const window = group('window', 'stab.window', [], (value) => stabilise.choose({ window: value }), 'filter');
   const picks = el('ul', { class: 'st-picks', 'aria-label': t('stab.classes') });
   const span = el('p', { class: 'm t1', role: 'status' });
   const alpha = el('input', { type: 'range', class: 'pt-range', id: 'stabilise-alpha', oninput: () => stabilise.choose({ alpha: alpha.valueAsNumber }) });

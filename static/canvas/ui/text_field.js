@@ -84,9 +84,12 @@ export function mountTextField(bar, notes, { app, store, t, projectId }) {
   show(store.get());
   store.on((state, changed) => { if (['tool', 'engine', 'engines'].some((key) => changed.has(key))) show(state); });
   return {
-    focus() {
+    /** `text`: asked at once. */
+    focus(text = '') {
+      if (text) input.value = text;
       input.focus();
       input.select();
+      if (text) send();
     },
   };
 }

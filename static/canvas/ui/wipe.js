@@ -1,14 +1,19 @@
 /** What stands on the picture while a preview is compared: a short flag, and the border between both sides with its handle. */
-import { sideOf, wipeAt } from '../comparison.js';
+import { wipeAt } from '../comparison.js';
 import { el } from '../dom.js';
 
 const STEP = 0.02;
 
-export function mountWipe(host, { stabilise, store, t }) {
-  const flag = el('p', { class: 'st-flag', id: 'preview-flag', role: 'status', hidden: true });
+/**
+ * @param name prefix of the element ids; `of`: the key of the state that is compared, {wipe, …} or null
+ * @param sideOf(state) 'both', 'before', 'after', or null; `said(state, side)`: what the flag says, '' for nothing
+ * @param words keys of strings {before, after, wipe, value}
+ */
+export function mountWipe(host, { store, t, name, of, sideOf, setWipe, said, words }) {
+  const flag = el('p', { class: 'st-flag', id: `${name}-flag`, role: 'status', hidden: true });
   const handle = el('div', {
-    class: 'st-wipe', id: 'wipe', role: 'separator', tabindex: '0', 'aria-orientation': 'vertical', 'aria-label': t('stab.wipe'), 'aria-valuemin': '0', 'aria-valuemax': '100', hidden: true,
-  }, el('span', { class: 'st-grip', 'aria-hidden': 'true' }, el('b', {}, t('stab.before')), el('b', {}, t('stab.after'))));
+    class: 'st-wipe', id: `${name}-wipe`, role: 'separator', tabindex: '0', 'aria-orientation': 'vertical', 'aria-label': t(words.wipe), 'aria-valuemin': '0', 'aria-valuemax': '100', hidden: true,
+  }, el('span', { class: 'st-grip', 'aria-hidden': 'true' }, el('b', {}, t(words.before)), el('b', {}, t(words.after))));
   host.append(flag, handle);
   const get = store.get;
 
@@ -24,37 +29,28 @@ export function mountWipe(host, { stabilise, store, t }) {
     const move = (event) => {
       event.stopPropagation();
       const at = wipeAt(get(), 0);
-      if (at) stabilise.setWipe((event.clientX - grip - host.getBoundingClientRect().left - at.left) / (at.right - at.left));
+      if (at) setWipe((event.clientX - grip - host.getBoundingClientRect().left - at.left) / (at.right - at.left));
     };
     handle.addEventListener('pointermove', move);
     handle.addEventListener('lostpointercapture', () => handle.removeEventListener('pointermove', move), { once: true });
   });
   handle.addEventListener('keydown', (e) => {
     const step = { ArrowLeft: -STEP, ArrowDown: -STEP, ArrowRight: STEP, ArrowUp: STEP }[e.key];
-    const to = step ? get().compared.wipe + step * (e.shiftKey ? 5 : 1) : { Home: 0, End: 1 }[e.key];
-    if (to !== undefined) stabilise.setWipe(to);
+    const to = step ? get()[of].wipe + step * (e.shiftKey ? 5 : 1) : { Home: 0, End: 1 }[e.key];
+    if (to !== undefined) setWipe(to);
     else if (e.key === 'Escape') host.focus({ preventScroll: true });
     else return;
     e.preventDefault();
     e.stopPropagation();
   });
 
-  function said(state, side) {
-    const { outside, missing, after } = state.compared;
-    if (outside) return t('stab.flag_outside');
-    if (missing) return t('stab.flag_missing');
-    if (!after) return state.playing ? '' : t('stab.flag_loading');
-    if (!side) return '';
-    return side === 'before' ? t('stab.before') : t('stab.flag');
-  }
-
   function show(state) {
-    const side = state.compared && sideOf(state);
-    const text = state.compared ? said(state, side) : '';
+    const side = state[of] && sideOf(state);
+    const text = state[of] ? said(state, side) : '';
     flag.hidden = !text;
     if (flag.textContent !== text) flag.textContent = text;
     flag.classList.toggle('off', Boolean(text) && (!side || side === 'before'));
-    const at = text && wipeAt(state, state.compared.wipe);
+    const at = text && wipeAt(state, state[of].wipe);
     if (at) {
       flag.style.setProperty('--x', `${Math.round(at.left + 8)}px`);
       flag.style.setProperty('--y', `${Math.round(at.top + 8)}px`);
@@ -68,11 +64,11 @@ export function mountWipe(host, { stabilise, store, t }) {
     handle.style.setProperty('--x', `${at.x}px`);
     handle.style.setProperty('--y', `${at.top}px`);
     handle.style.setProperty('--h', `${at.bottom - at.top}px`);
-    const percent = Math.round(state.compared.wipe * 100);
+    const percent = Math.round(state[of].wipe * 100);
     handle.setAttribute('aria-valuenow', String(percent));
-    handle.setAttribute('aria-valuetext', t('stab.wipe_value', { percent }));
+    handle.setAttribute('aria-valuetext', t(words.value, { percent }));
   }
   store.on((state, changed) => {
-    if (['compared', 'view', 'viewport', 'width', 'height', 'map', 'prompt', 'proposal', 'draft', 'playing'].some((key) => changed.has(key))) show(state);
+    if ([of, 'frameId', 'view', 'viewport', 'width', 'height', 'map', 'prompt', 'proposal', 'draft', 'playing'].some((key) => changed.has(key))) show(state);
   });
 }

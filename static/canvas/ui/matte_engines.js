@@ -1,0 +1,82 @@
+/** The engines of mattes with what they may be used for, and the parameters of the chosen one. */
+import { el, icon } from '../dom.js';
+
+/** `choose(patch)` changes the choice. */
+export function createEngines({ t, choose }) {
+  const list = el('div', { role: 'radiogroup', 'aria-label': t('matte.engine'), 'aria-describedby': 'matte-engine-problem', class: 'mt-engines' });
+  const why = el('p', { class: 'm t1', role: 'status' });
+  const licence = el('p', { class: 't1 mt-licence', id: 'matte-licence' });
+  const node = el('div', { class: 'st-field' }, list, why, licence);
+  let sign = '';
+
+  function option(engine, recommended) {
+    const input = el('input', { type: 'radio', name: 'matte-engine', value: engine.id, id: `matte-engine-${engine.id}`, disabled: !engine.available, 'aria-describedby': `matte-engine-${engine.id}-about`, onchange: () => choose({ engine: engine.id }) });
+    const facts = [t(engine.needs === 'every' ? 'matte.needs_every' : 'matte.needs_first'), engine.people && t('matte.for_people'), engine.gpu && t('matte.wants_gpu')].filter(Boolean).join(' · ');
+    return el('label', { class: engine.available ? 'chk' : 'chk off' }, input, el('span', {},
+      el('span', { class: 'row' }, el('b', {}, engine.id), engine.id === recommended ? el('span', { class: 'chip acc' }, t('matte.recommended')) : null, engine.available ? null : el('span', { class: 'chip' }, t('matte.not_ready'))),
+      el('span', { class: 'f t1', id: `matte-engine-${engine.id}-about` }, engine.available ? facts : [engine.reason, engine.step].filter(Boolean).join(' '))));
+  }
+
+  return {
+    node,
+    show({ engines, estimate }, chosen) {
+      const next = JSON.stringify([engines, estimate?.recommended]);
+      if (next !== sign) {
+        sign = next;
+        const focused = list.contains(document.activeElement) ? document.activeElement.id : null;
+        list.replaceChildren(...engines.map((engine) => option(engine, estimate?.recommended)));
+        if (focused) document.getElementById(focused)?.focus();
+      }
+      for (const input of list.querySelectorAll('input')) input.checked = input.value === chosen?.id;
+      why.hidden = !estimate?.why;
+      why.textContent = estimate?.why ?? '';
+      licence.hidden = !chosen;
+      if (!chosen) return;
+      const link = chosen.licence_url ? el('a', { class: 'link', href: chosen.licence_url, target: '_blank', rel: 'noopener noreferrer' }, chosen.licence) : chosen.licence;
+      licence.replaceChildren(icon('info', true), el('span', {}, t('matte.licence'), ' ', link,
+        ...(chosen.weights_licence ? [' · ', t('matte.weights_licence', { name: chosen.weights_licence })] : [])));
+    },
+  };
+}
+
+export function createParameters({ t, facts, choose }) {
+  const rows = new Map(Object.entries(facts.parameters).map(([name, one]) => {
+    const input = el('input', {
+      class: 'inp sm nn', type: 'number', id: `matte-${name}`, min: name === 'tile' ? '0' : String(one.least), max: String(one.most), step: String(one.step), placeholder: one.default === null ? t('matte.as_suits') : String(one.default),
+      onchange: () => set(name, input.value === '' ? null : input.valueAsNumber),
+    });
+    const row = el('div', { class: 'st-row' }, el('label', { class: 'lab2', for: `matte-${name}` }, one.title), el('span', { class: 'f t1 ml nw' }, t('matte.between', { least: one.least, most: one.most }), one.unit ? ` ${one.unit}` : ''), input);
+    return [name, { input, row }];
+  }));
+  const steady = el('input', { type: 'checkbox', id: 'matte-steady', onchange: () => set('steady', steady.checked || null) });
+  const steadyRow = el('label', { class: 'chk' }, steady, el('span', {}, t('matte.steady'), el('span', { class: 'f t1' }, t('matte.steady_help'))));
+  const reset = el('button', { type: 'button', class: 'link', id: 'matte-reset', onclick: () => { choose({ parameters: {} }); summary.focus(); } }, t('matte.reset'));
+  const summary = el('summary', {}, t('matte.parameters'));
+  const node = el('details', { class: 'st-layers', id: 'matte-parameters' }, summary, el('div', { class: 'st-field' }, ...[...rows.values()].map(({ row }) => row), steadyRow, el('div', { class: 'row end' }, reset)));
+  let known = {};
+
+  function set(name, value) {
+    const next = { ...known };
+    if (value === null || Number.isNaN(value)) delete next[name];
+    else next[name] = value;
+    choose({ parameters: next });
+  }
+
+  return {
+    node,
+    show({ parameters }, engine) {
+      known = parameters;
+      const read = engine?.parameters ?? [];
+      for (const [name, { input, row }] of rows) {
+        row.hidden = !read.includes(name);
+        if (document.activeElement !== input) input.value = parameters[name] ?? '';
+      }
+      steadyRow.hidden = !read.includes('steady');
+      steady.checked = Boolean(parameters.steady);
+      const changed = read.filter((name) => name in parameters).length;
+      summary.textContent = changed ? t.n('matte.parameters_changed', changed) : t('matte.parameters');
+      reset.hidden = !changed;
+      node.hidden = !read.length;
+    },
+  };
+}
