@@ -27,15 +27,17 @@ BATCH = 500
 def on_stabilised(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
     """Write what became of the regions, as one edit, and reckon with what was counted.
 
-    A frame is left as it is, and counted as skipped, where its regions were changed or it was approved since the
-    job began: new masks fit only what they were made of. Raises Conflict where the asset went away.
+    A frame is left as it is, and counted as skipped, where its regions were changed, it was approved, or the class
+    of a new region was deleted since the job began: new masks fit only what they were made of. Raises Conflict where
+    the asset went away.
     """
     changes = value.pop("changes", "")
     value["truth"] = _truth(value["truth"])
     if not changes or db.edits.by_id(cur, job.id) is not None:
         return
     args = msgspec.json.decode(job.args, type=StabiliseArgs)
-    projects.require_live(cur, job.project_id)
+    project = projects.require_live(cur, job.project_id)
+    classes = {one.id for one in db.class_templates.get(cur, project.class_template_id).classes}
     asset = db.assets.find(cur, args.asset_id)
     if asset is None or asset.trashed_at is not None:
         raise Conflict("The asset was put into the trash or deleted meanwhile, so nothing was changed.")
@@ -43,7 +45,7 @@ def on_stabilised(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
     written = value["skipped"] = 0
     lines = read_lines(Path(changes), FrameChange)
     while batch := list(islice(lines, BATCH)):
-        written += _write(cur, recorder, batch, value)
+        written += _write(cur, recorder, batch, classes, value)
     value["regions"] = written
     if recorder.count:
         history.record(
@@ -78,8 +80,13 @@ def tell(ctx: Context, job: Job, records: list[dict[str, Any]]) -> None:
         ctx.events.publish("regions", news, job.project_id)
 
 
-def _write(cur: db.Cursor, recorder: Recorder, batch: list[FrameChange], value: dict[str, Any]) -> int:
-    """Write the frames that are as they were. Returns how many regions changed, came or went."""
+def _write(
+    cur: db.Cursor, recorder: Recorder, batch: list[FrameChange], classes: set[int], value: dict[str, Any]
+) -> int:
+    """Write the frames that are as they were; `classes`: those of the template.
+
+    Returns how many regions changed, came or went.
+    """
     ids = [line.frame_id for line in batch]
     states = {frame.id: frame.state for frame in db.frames.of_ids(cur, ids)}
     there: dict[str, dict[str, Region]] = {id: {} for id in ids}
@@ -93,7 +100,8 @@ def _write(cur: db.Cursor, recorder: Recorder, batch: list[FrameChange], value: 
     for line in batch:
         regions = there[line.frame_id]
         revisions = {id: region.revision for id, region in regions.items()}
-        if states.get(line.frame_id, "approved") == "approved" or revisions != dict(line.stamp):
+        orphaned = any(region.class_id not in classes for region in line.added)
+        if orphaned or states.get(line.frame_id, "approved") == "approved" or revisions != dict(line.stamp):
             value["skipped"] += 1
             continue
         before += [regions[change.id] for change in line.changed]

@@ -131,6 +131,19 @@ def test_a_region_that_came_meanwhile_keeps_its_frame_as_it_is(world: World) -> 
     assert world.on(2).keys() == {more.id, *(region.id for region in world.regions[2])}
 
 
+def test_no_region_comes_of_a_class_that_was_deleted_meanwhile(world: World) -> None:
+    def meanwhile(cur: db.Cursor) -> None:
+        project = db.projects.get(cur, world.job.project_id)
+        template = db.class_templates.get(cur, project.class_template_id)
+        left = [one for one in template.classes if one.id != 1]
+        db.class_templates.update(cur, replace(template, classes=left), None)
+
+    world.store.write(meanwhile)
+    before = [world.on(index) for index in range(3)]
+    assert world.bring() == {"regions": 0, "skipped": 3, "truth": None}
+    assert [world.on(index) for index in range(3)] == before
+
+
 def test_an_asset_that_went_away_meanwhile_ends_the_job_with_a_sentence(world: World) -> None:
     world.store.write(lambda cur: db.assets.update(cur, replace(world.asset, trashed_at=1.0), None))
     with pytest.raises(Conflict, match="nothing was changed"):
