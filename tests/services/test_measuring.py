@@ -12,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from app import store as db
+from app.errors import Conflict
 from app.models import Region, Run
 from app.quality import Measured, Summary
 from app.services import exports, measuring, metrics
@@ -96,6 +97,14 @@ def test_what_changed_between_the_snapshot_and_the_figures_is_stale_at_once(scen
     assert scene.stale() == [(1, 3)]
     scene.collect(scene.bring(1, 2, 3))
     assert scene.stale() == []
+
+
+def test_a_project_in_the_trash_is_not_measured(scene: Scene) -> None:
+    scene.label(1, 2)
+    project = replace(scene.project, trashed_at=1.0)
+    scene.store.write(lambda cur: db.projects.update(cur, project, None))
+    with pytest.raises(Conflict, match="in the trash"):
+        measuring.submit(scene.ctx, scene.project.id, measuring.NewMeasuring())
 
 
 def test_other_priorities_make_every_figure_stale(scene: Scene) -> None:
