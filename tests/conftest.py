@@ -27,6 +27,7 @@ MODELS_NEED = {
     "sam3": ("torch", "torchvision", "sam3", "open_clip", "triton"),
     "sam2": ("torch", "transformers"),
     "deeplabv3": ("torch", "torchvision"),
+    "videomama": ("torch", "diffusers", "safetensors"),
 }
 """Packages without which a model's tests are skipped."""
 
@@ -120,7 +121,7 @@ TinyWeights = Callable[[str], Path]
 
 @pytest.fixture(scope="session")
 def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> TinyWeights:
-    """Random weights of a tiny model (sam3, sam2, deeplabv3), saved once for all test processes.
+    """Random weights of a tiny model (sam3, sam2, deeplabv3, videomama), saved once for all test processes.
 
     All that can be made here at once and in a process of their own, for importing their packages takes long.
     They prove plumbing, never accuracy.

@@ -38,6 +38,13 @@ def calling(device: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def plainly() -> Iterator[None]:
+    """As `calling`, without autocast: for models whose numbers are of the right kind already."""
+    with memory_errors(), torch.inference_mode():
+        yield
+
+
+@contextlib.contextmanager
 def memory_errors() -> Iterator[None]:
     """Raises OutOfMemory for what torch raises where memory is short."""
     try:

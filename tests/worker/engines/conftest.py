@@ -36,3 +36,9 @@ def sam2_worker(worker: Bench, tiny_weights: TinyWeights) -> Bench:
 def deeplabv3_worker(worker: Bench, tiny_weights: TinyWeights) -> Bench:
     (worker.data / "weights" / "deeplabv3.pth").symlink_to(tiny_weights("deeplabv3"))
     return worker
+
+
+@pytest.fixture(scope="package")
+def videomama_worker(worker: Bench, tiny_weights: TinyWeights) -> Bench:
+    shutil.copytree(tiny_weights("videomama"), worker.data / "weights" / "videomama")
+    return worker
