@@ -88,9 +88,10 @@ def look(image: Floats, mask: NDArray[np.bool_]) -> Evidence:
     likely = np.einsum("ijk,ijk->ij", image, _grown(axis, shape)) - offset
     likely = np.clip(likely, 0, 1)
     trust = _grown(trust, shape)
-    doubt = trust * np.abs(likely - sides)
-    near, far = (_ring(doubt, trust, distance, *ring) for ring in (NEAR, FAR))
-    soft = np.clip((np.maximum(near - far, 0) - SLACK) / SOFT, 0, 1)
+    doubt = np.abs(likely - sides)
+    # Both sides must be soft: colours of one side that look like the other's are spots, not hair.
+    inner, outer = (_excess(doubt, trust * side, distance) for side in (sides, 1 - sides))
+    soft = np.clip((np.sqrt(inner * outer) - SLACK) / SOFT, 0, 1)
     return Evidence(distance, likely, trust, _grown(soft, shape))
 
 
@@ -117,11 +118,16 @@ def _normal(image: Floats, weight: Floats) -> _Normal:
     return _Normal(total, mean, spread)
 
 
-def _ring(doubt: Floats, trust: Floats, distance: Floats, least: float, most: float) -> Floats:
-    """The mean doubt around every place, at a fraction of the size, over pixels so far from the boundary."""
-    ring = ((distance >= least) & (distance < most)).astype(np.float32)
-    weight = _around(trust * ring, SPREAD_SOFT)
-    return _around(doubt * ring, SPREAD_SOFT) / (weight + 1e-6)
+def _excess(doubt: Floats, weight: Floats, distance: Floats) -> Floats:
+    """By how much the weighted mean doubt around every place is larger near the boundary than far from it, at a
+    fraction of the size.
+    """
+
+    def ring(least: float, most: float) -> Floats:
+        chosen = weight * ((distance >= least) & (distance < most))
+        return _around(doubt * chosen, SPREAD_SOFT) / (_around(chosen, SPREAD_SOFT) + 1e-3)
+
+    return np.maximum(ring(*NEAR) - ring(*FAR), 0)
 
 
 def _around(plane: Any, sigma: float) -> Any:
