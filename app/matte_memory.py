@@ -28,8 +28,9 @@ DECODED = 8
 """Frames that VideoMaMa decodes together where memory allows: another number gives other alphas."""
 ENCODED = 2
 """Frames that it encodes together; the number changes nothing but memory."""
-CAP = 1080
-"""MatAnyone sees frames with a short side of this many pixels at most: its memory grows with their area squared."""
+CAP, FLOOR = 1080, 96
+"""MatAnyone sees frames with a short side of so many pixels at most, because its memory grows with their area
+squared, and at least, because it compares 30 cells of 16×16 px."""
 WITHOUT_WEIGHTS = {"matte-fast": (0.55, 0.3), "matte-fine": (1.9, 0.6)}
 """Engine → seconds of one core for alpha and foreground of a frame of 1920×1080 px, and GiB for it."""
 
@@ -121,11 +122,13 @@ def _spread(length: int, side: int) -> list[Span]:
 
 
 def capped(size: tuple[int, int]) -> tuple[int, int]:
-    """The size (width, height) at which MatAnyone sees a frame of `size`: the short side 1080 px at most."""
+    """The size (width, height) at which MatAnyone sees a frame of `size`: the short side 96 to 1080 px.
+
+    Tiny frames are stretched, because an odd shape must not make a large one of them.
+    """
     short = min(size)
-    if short <= CAP:
-        return size
-    width, height = (max(1, round(side * CAP / short)) for side in size)
+    scale = min(CAP, short) / short
+    width, height = (max(FLOOR, round(side * scale)) for side in size)
     return width, height
 
 

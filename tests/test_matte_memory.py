@@ -55,6 +55,7 @@ def test_sizes_are_fitted_to_what_the_engines_take() -> None:
     assert fitted((100, 1)) == (128, 64)
     assert capped((1920, 1080)) == (1920, 1080)
     assert capped((2160, 3840)) == (CAP, 1920)
+    assert capped((1, 400)) == (96, 400)
 
 
 def test_memory_follows_the_published_shapes() -> None:
