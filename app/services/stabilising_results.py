@@ -22,6 +22,7 @@ from tasks.stabilise_files import FrameChange, StabiliseArgs, read_lines
 
 BATCH = 500
 """Frames whose regions are held at a time."""
+UNTOLD = "The figures after count frames as smoothed that stay as they are. Measure again for what is stored."
 
 
 def on_stabilised(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
@@ -47,6 +48,8 @@ def on_stabilised(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
     while batch := list(islice(lines, BATCH)):
         written += _write(cur, recorder, batch, classes, value)
     value["regions"] = written
+    if value["skipped"]:
+        value["notes"].append(UNTOLD)
     if recorder.count:
         history.record(
             cur,

@@ -15,6 +15,7 @@ from app.i18n import gettext as _
 from app.models import Asset, ClassTemplate, Id, Job, Project, frame_id, new_id
 from app.quality import TruthScore
 from app.services import exports, jobs, projects, truth_sums
+from app.services.asset_ranges import live_asset
 from app.services.context import Context
 from app.services.frame_runs import runs_of
 from app.services.truth_sums import ClassSum, Counts, TrackSum
@@ -119,7 +120,7 @@ class Known(Struct, kw_only=True):
 def submit(ctx: Context, project_id: str, wanted: NewScore) -> Job:
     """Queue the job that scores what is not scored yet, or not as it is now.
 
-    Raises NotFound; Conflict for a project in the trash; Refused where there is no hidden ground truth.
+    Raises NotFound; Conflict for what lies in the trash; Refused where there is no hidden ground truth.
     """
     job_id = wanted.id or new_id()
     try:
@@ -129,6 +130,8 @@ def submit(ctx: Context, project_id: str, wanted: NewScore) -> Job:
 
     def query(cur: db.Cursor) -> Known:
         projects.require_live(cur, project_id)
+        if wanted.asset_id is not None:
+            live_asset(cur, project_id, wanted.asset_id)
         return read(cur, project_id, wanted.asset_id)
 
     known = ctx.store.read(query)

@@ -14,6 +14,7 @@ from app import store as db
 from app.errors import Conflict
 from app.models import Asset, Certificate, Geometry, Job, Region, as_raw, frame_id, new_id
 from app.services import bulk_edits, stabilising_results
+from app.services.stabilising_results import UNTOLD
 from app.smoothing import Smoothing
 from app.store import Store
 from tasks.stabilise_files import FrameChange, RegionChange, StabiliseArgs
@@ -76,6 +77,7 @@ class World:
             "regions": 9,
             "skipped": 0,
             "truth": None,
+            "notes": [],
         }
         self.store.write(lambda cur: stabilising_results.on_stabilised(cur, self.job, value))
         return value
@@ -93,7 +95,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_regions_change_come_and_go_in_one_edit_that_can_be_taken_back(world: World) -> None:
     value = world.bring()
-    assert value == {"regions": 9, "skipped": 0, "truth": None}
+    assert value == {"regions": 9, "skipped": 0, "truth": None, "notes": []}
     for index, (changed, gone) in enumerate(world.regions):
         there = world.on(index)
         assert there.keys() == {changed.id, world.added[index].id}
@@ -119,7 +121,7 @@ def test_frames_that_were_changed_or_approved_meanwhile_stay_as_they_are(world: 
 
     world.store.write(meanwhile)
     before = [world.on(index) for index in range(3)]
-    assert world.bring() == {"regions": 3, "skipped": 2, "truth": None}
+    assert world.bring() == {"regions": 3, "skipped": 2, "truth": None, "notes": [UNTOLD]}
     assert [world.on(0), world.on(1)] == before[:2]
     assert world.on(2) != before[2]
 
@@ -127,7 +129,7 @@ def test_frames_that_were_changed_or_approved_meanwhile_stay_as_they_are(world: 
 def test_a_region_that_came_meanwhile_keeps_its_frame_as_it_is(world: World) -> None:
     more = Region(id=new_id(), frame_id=frame_id(world.asset.id, 2), class_id=2, geometry=OLD)
     world.store.write(lambda cur: db.regions.insert(cur, more))
-    assert world.bring() == {"regions": 6, "skipped": 1, "truth": None}
+    assert world.bring() == {"regions": 6, "skipped": 1, "truth": None, "notes": [UNTOLD]}
     assert world.on(2).keys() == {more.id, *(region.id for region in world.regions[2])}
 
 
@@ -140,7 +142,7 @@ def test_no_region_comes_of_a_class_that_was_deleted_meanwhile(world: World) -> 
 
     world.store.write(meanwhile)
     before = [world.on(index) for index in range(3)]
-    assert world.bring() == {"regions": 0, "skipped": 3, "truth": None}
+    assert world.bring() == {"regions": 0, "skipped": 3, "truth": None, "notes": [UNTOLD]}
     assert [world.on(index) for index in range(3)] == before
 
 
