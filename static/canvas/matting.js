@@ -33,6 +33,7 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
   let cameFrom = null;
   let estimates = 0;
   let estimateTimer = 0;
+  let known = { frameId: null, ids: new Set() };
 
   const show = () => store.set({ matte: session });
   function change(patch) {
@@ -43,8 +44,11 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
   const plan = () => planOf(session.choice, get(), session.facts);
   const engine = () => engineOf(session.choice, session.engines, session.estimate?.recommended);
   const wrong = (error) => change({ busy: false, problem: { field: fieldOf(error), text: error.message } });
-  /** In the queue of changes where some are not saved yet: it is about what is seen. */
-  const sent = (url, body, patience = 0) => (get().unsent ? transport.change(() => ({ method: 'POST', url, body, patience })) : transport.post(url, body, { patience }));
+  /** Once all changes are saved: it is about what is seen. */
+  async function sent(url, body, patience = 0) {
+    if (get().unsent) await transport.change(() => null);
+    return transport.post(url, body, { patience });
+  }
   const cutout = createCutout({ store, transport, announce, t, app, sent, later, locate, panel: { get: () => session, change, plan, engine, wrong } });
 
   async function open(from = null) {
@@ -55,7 +59,8 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
       return;
     }
     const state = get();
-    const subject = subjectOf(selectedIn(state), state.index);
+    const subject = subjectOf(selectedIn(state) ?? (state.regions.length === 1 ? state.regions[0] : null), state.index);
+    know(state);
     const choice = { ...START, ...memory, subject, far: state.range ? 'range' : 'whole' };
     session = { phase: 'setup', choice, engines: [], facts: {}, sound: null, estimate: null, estimating: true, problem: null, busy: false, jobs: [], job: null, previewing: false };
     show();
@@ -141,9 +146,9 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
 
   /** Give the frames without a mask one, then begin. */
   async function trackFirst() {
-    const { estimate: known } = session;
+    const { estimate: found } = session;
     const asked = plan();
-    if (asked.wrong || session.busy || session.estimating || !known) return;
+    if (asked.wrong || session.busy || session.estimating || !found) return;
     const by = tracker(get().engines, get().engine);
     if (!by) {
       change({ problem: { field: 'far', text: t('track.no_engine') } });
@@ -151,7 +156,7 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
     }
     change({ busy: true, problem: null });
     try {
-      const walks = known.targets.flatMap(({ missing }, i) => (missing.length ? walksOf(asked.groups[i], missing, get().lanes) : []));
+      const walks = found.targets.flatMap(({ missing }, i) => (missing.length ? walksOf(asked.groups[i], missing, get().lanes) : []));
       const jobs = [];
       for (const walk of walks) {
         const regions = await regionsOf(walk.index);
@@ -255,13 +260,20 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
     cutout.follow(state, changed);
   });
 
-  /** The target goes with the selection; with nothing selected it stays. */
+  /** The target goes with the selection, or is what was drawn just now; with nothing of both it stays. */
   function follows(state) {
     const { subject } = session.choice;
-    const next = subjectOf(selectedIn(state), state.index);
+    const drawn = state.frameId === known.frameId ? state.regions.findLast((region) => region.anchor && !known.ids.has(region.id)) : null;
+    know(state);
+    const next = subjectOf(selectedIn(state) ?? drawn, state.index);
     const gone = subject?.kind === 'region' && subject.index === state.index && state.frame && !state.regions.some((region) => region.id === subject.id);
     if (next && (next.id !== subject?.id || next.kind !== subject.kind)) choose({ subject: next });
     else if (!next && gone) choose({ subject: null });
+  }
+
+  /** The regions that are there already. */
+  function know({ frameId: frame, regions }) {
+    known = { frameId: frame, ids: new Set(regions.map((region) => region.id)) };
   }
 
   return {

@@ -55,8 +55,9 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
   const over = group('over', 'matte.over', OVER, OVER_WORDS, matte.setOver);
   const sides = group('side', 'stab.view', Object.keys(SIDES), SIDES, matte.setSide);
   const leave = el('button', { type: 'button', class: 'link', id: 'matte-leave', onclick: () => { matte.leavePreview(); look.focus(); } }, t('matte.leave_preview'));
-  const seen = el('div', { class: 'st-field mt-seen', id: 'matte-seen', role: 'group', 'aria-label': t('matte.preview_group') },
-    el('div', { class: 'row' }, head('matte.preview_group'), el('span', { class: 'f t1 nw ml' }, kbd('S'), ' ', t('matte.hold'))), over.node, sides.node, el('div', { class: 'row end' }, leave));
+  const seenRow = (label, control) => el('div', { class: 'st-row' }, el('span', { class: 'lab2', 'aria-hidden': 'true' }, t(label)), control.node);
+  const seen = el('div', { class: 'mt-seen', id: 'matte-seen', role: 'group', 'aria-label': t('matte.preview_group') },
+    seenRow('matte.over_short', over), seenRow('matte.show_short', sides), el('div', { class: 'row' }, el('span', { class: 'f t1 nw' }, kbd('S'), ' ', t('matte.hold')), el('span', { class: 'ml' }), leave));
 
   // ---- what it takes, and the way on
   const takes = el('p', { class: 'mt-takes', id: 'matte-takes', role: 'status' });
@@ -67,11 +68,10 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
   const setup = el('div', { class: 'st-form' },
     el('div', { class: 'st-field' }, head('matte.target'), what.node, subject, picks, togetherRow, problems.get('what'), find, problems.get('text')),
     el('div', { class: 'st-field' }, head('stab.far'), far.node, span, problems.get('far'), missing),
-    seen,
     el('div', { class: 'st-field' }, head('matte.engine'), engines.node, problems.get('engine')),
     el('div', { class: 'st-field' }, head('matte.files'), outputs.node, problems.get('outputs')),
     el('div', { class: 'st-field' }, parameters.node, problems.get('parameters')));
-  const foot = el('div', { class: 'mt-foot' }, takes, limits, problems.get('go'), el('div', { class: 'row end' }, look, go));
+  const foot = el('div', { class: 'mt-foot' }, seen, takes, limits, problems.get('go'), el('div', { class: 'row end' }, look, go));
   const job = createJob({ t, matte, goto: app.goto });
 
   const close = el('button', { type: 'button', class: 'btn ghost icon sm ml', 'aria-label': t('matte.close'), title: t('matte.close'), onclick: matte.close }, icon('x'));
@@ -107,7 +107,11 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
     ...(retry ? [el('button', { type: 'button', class: 'btn sm', id: 'matte-again', onclick: matte.again }, icon('retry', true), t('matte.go_on'))] : []),
   ];
 
+  let named = null;
   function showSubject({ choice: { what: chosen, subject: one } }, state) {
+    // What the words did not find was found otherwise.
+    if (one?.id !== named) problem('text', '');
+    named = one?.id;
     subject.hidden = chosen !== 'selected' || !one;
     if (subject.hidden) return;
     const cls = state.classes.get(one.class_id);
@@ -145,6 +149,8 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
   function showMissing({ estimate }, engine) {
     const lacking = engine?.needs === 'every' ? (estimate?.targets ?? []).filter((one) => one.missing.length) : [];
     missing.hidden = !lacking.length;
+    // What most people want now comes first.
+    for (const [button, first] of [[trackFirst, !missing.hidden], [go, missing.hidden]]) button.classList.toggle('primary', first);
     if (missing.hidden) return;
     missingText.textContent = lacking.length === 1 && estimate.targets.length === 1
       ? t.n('matte.missing', total(lacking[0].missing), { frames: runsText(lacking[0].missing) })

@@ -6,16 +6,29 @@ export function createEngines({ t, choose }) {
   const list = el('div', { role: 'radiogroup', 'aria-label': t('matte.engine'), 'aria-describedby': 'matte-engine-problem', class: 'mt-engines' });
   const why = el('p', { class: 'm t1', role: 'status' });
   const licence = el('p', { class: 't1 mt-licence', id: 'matte-licence' });
-  const node = el('div', { class: 'st-field' }, list, why, licence);
+  const off = el('ul', { class: 'mt-off' });
+  const offName = el('summary', {});
+  const offBox = el('details', { class: 'st-layers', id: 'matte-not-ready' }, offName, off);
+  const node = el('div', { class: 'st-field' }, list, why, licence, offBox);
   let sign = '';
 
   function option(engine, recommended) {
-    const input = el('input', { type: 'radio', name: 'matte-engine', value: engine.id, id: `matte-engine-${engine.id}`, disabled: !engine.available, 'aria-describedby': `matte-engine-${engine.id}-about`, onchange: () => choose({ engine: engine.id }) });
-    const facts = [t(engine.needs === 'every' ? 'matte.needs_every' : 'matte.needs_first'), engine.people && t('matte.for_people'), engine.gpu && t('matte.wants_gpu')].filter(Boolean).join(' · ');
-    return el('label', { class: engine.available ? 'chk' : 'chk off' }, input, el('span', {},
-      el('span', { class: 'row' }, el('b', {}, engine.id), engine.id === recommended ? el('span', { class: 'chip acc' }, t('matte.recommended')) : null, engine.available ? null : el('span', { class: 'chip' }, t('matte.not_ready'))),
-      el('span', { class: 'f t1', id: `matte-engine-${engine.id}-about` }, engine.available ? facts : [engine.reason, engine.step].filter(Boolean).join(' '))));
+    const input = el('input', { type: 'radio', name: 'matte-engine', value: engine.id, id: `matte-engine-${engine.id}`, 'aria-describedby': `matte-engine-${engine.id}-about`, onchange: () => choose({ engine: engine.id }) });
+    return el('label', { class: 'chk' }, input, el('span', {},
+      el('span', { class: 'row' }, el('b', {}, engine.id), engine.id === recommended ? el('span', { class: 'chip acc' }, t('matte.recommended')) : null),
+      el('span', { class: 'f t1', id: `matte-engine-${engine.id}-about` }, [engine.name, factsOf(engine)].filter(Boolean).join(' · '))));
   }
+
+  const factsOf = (engine) => [t(engine.needs === 'every' ? 'matte.needs_every' : 'matte.needs_first'), engine.people && t('matte.for_people'), engine.gpu && t('matte.wants_gpu')].filter(Boolean).join(' · ');
+
+  /** One that cannot run: what it is for, why not, what would make it run, and its licence. */
+  function unready(engine) {
+    return el('li', {}, el('b', {}, engine.id), el('span', { class: 'f t1' }, factsOf(engine)), el('span', { class: 'm t1' }, engine.reason), el('span', { class: 'f t1 mt-step' }, engine.step),
+      el('span', { class: 'm t1' }, ...licenceOf(engine)), el('a', { class: 'link t1', href: `/engines#engine-${engine.id}` }, t('engine.how_of', { engine: engine.id })));
+  }
+
+  const licenceOf = (engine) => [t('matte.licence'), ' ', engine.licence_url ? el('a', { class: 'link', href: engine.licence_url, target: '_blank', rel: 'noopener noreferrer' }, engine.licence) : engine.licence,
+    ...(engine.weights_licence && engine.weights_licence !== engine.licence ? [' · ', t('matte.weights_licence', { name: engine.weights_licence })] : [])];
 
   return {
     node,
@@ -24,7 +37,11 @@ export function createEngines({ t, choose }) {
       if (next !== sign) {
         sign = next;
         const focused = list.contains(document.activeElement) ? document.activeElement.id : null;
-        list.replaceChildren(...engines.map((engine) => option(engine, estimate?.recommended)));
+        const [ready, rest] = [engines.filter((one) => one.available), engines.filter((one) => !one.available)];
+        list.replaceChildren(...ready.map((engine) => option(engine, estimate?.recommended)));
+        off.replaceChildren(...rest.map(unready));
+        offBox.hidden = !rest.length;
+        offName.textContent = t('matte.not_ready', { names: rest.map((one) => one.id).join(', ') });
         if (focused) document.getElementById(focused)?.focus();
       }
       for (const input of list.querySelectorAll('input')) input.checked = input.value === chosen?.id;
@@ -32,9 +49,7 @@ export function createEngines({ t, choose }) {
       why.textContent = estimate?.why ?? '';
       licence.hidden = !chosen;
       if (!chosen) return;
-      const link = chosen.licence_url ? el('a', { class: 'link', href: chosen.licence_url, target: '_blank', rel: 'noopener noreferrer' }, chosen.licence) : chosen.licence;
-      licence.replaceChildren(icon('info', true), el('span', {}, t('matte.licence'), ' ', link,
-        ...(chosen.weights_licence ? [' · ', t('matte.weights_licence', { name: chosen.weights_licence })] : [])));
+      licence.replaceChildren(icon('info', true), el('span', {}, ...licenceOf(chosen)));
     },
   };
 }
