@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from app.algo.matting.evidence import distances
 from app.algo.matting.work import Work, factor_of
 
-EDGE, HAIR = 5.0, 24.0
+EDGE, HAIR = 8.0, 24.0
 """Pixels of the working size on either side of an edge, and of hair."""
 DOUBTFUL = 2.0
 """How many times wider the band is, beyond once, where the mask is not sure at all."""
