@@ -25,6 +25,7 @@ from app import (
     cli_export,
     cli_jobs,
     cli_labels,
+    cli_matte,
     cli_metrics,
     cli_queue,
     cli_review,
@@ -210,6 +211,7 @@ cli_review.register(main, shared)
 cli_backup.register(main, shared)
 cli_labels.register(main, shared)
 cli_track.register(main, shared)
+cli_matte.register(main, shared)
 cli_metrics.register(main, shared)
 cli_stabilise.register(main, shared)
 cli_queue.register(main, shared)

@@ -129,14 +129,14 @@ def _body(client: Client, card: dict[str, Any], wanted: dict[str, Any]) -> dict[
     project = card["project"]
     if wanted["classes"]:
         template = client.call("GET", f"/class-templates/{project['class_template_id']}")
-        body["class_ids"] = [_named("class", name, template["classes"]) for name in wanted["classes"]]
+        body["class_ids"] = [named("class", name, template["classes"]) for name in wanted["classes"]]
     if wanted["tracks"]:
         tracks = client.call("GET", f"/projects/{project['id']}/tracks")
-        body["track_ids"] = [_named("track", name, tracks) for name in wanted["tracks"]]
+        body["track_ids"] = [named("track", name, tracks) for name in wanted["tracks"]]
     return body
 
 
-def _named(what: str, wanted: str, rows: list[dict[str, Any]]) -> Any:
+def named(what: str, wanted: str, rows: list[dict[str, Any]]) -> Any:
     """The id of the row of that id or name. Raises Refused, naming some, where there is none, or more than one."""
     from app.errors import Refused
 

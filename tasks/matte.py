@@ -16,10 +16,11 @@ import msgspec
 
 from app.errors import Refused
 from tasks.channel import Channel
-from tasks.given_masks import notes_of
+from tasks.given_masks import added, notes_of
 from tasks.matte_alphas import made, write_alpha
-from tasks.matte_files import Done, MatteArgs, alpha_path, done_of
+from tasks.matte_files import STEADY, Done, MatteArgs, alpha_path, done_of
 from tasks.matte_outputs import Outputs
+from tasks.matte_steady import steadied
 from tasks.snapshot import FrameEntry, Section, Snapshot
 
 
@@ -46,25 +47,29 @@ class _Job:
             raise Refused("A matte is made of one asset with frames: choose which.")
         self._section: Section = sections[0]
         self._alphas = Path(args.alphas) if args.alphas else channel.folder
-        self._done = done_of(self._alphas, len(args.targets))
-        self._missing: dict[str, int] = {}
+        self._done = {} if args.alphas else done_of(self._alphas, len(args.targets))
         self._frames = self._section.frames
+        self._before = 0
+        """Frames of the passes that are through."""
 
     def run(self) -> dict[str, Any]:
         args = self._args
-        outputs = Outputs(self._channel, args, self._snapshot, self._section, self._alphas)
-        before = 0 if args.alphas else self._frames
-        total = before + outputs.passes * self._frames
+        steady = args.parameters.steady
+        alphas = self._channel.folder / STEADY if steady else self._alphas
+        outputs = Outputs(self._channel, args, self._snapshot, self._section, alphas)
+        passes = (not args.alphas) + steady + outputs.passes
+        total = passes * self._frames
         if not args.alphas:
             self._make(total)
-        first = before
+            self._before = self._frames
 
         def told(what: str, number: int) -> None:
-            nonlocal first
-            self._channel.report(first + number, total, f"{what}: frame {number} of {self._frames}")
+            self._channel.report(self._before + number, total, f"{what}: frame {number} of {self._frames}")
             if number == self._frames:
-                first += number
+                self._before += number
 
+        if steady:
+            steadied(self._channel, self._snapshot, self._section, self._alphas, len(args.targets), told)
         files, notes = outputs.write(told, self._notes())
         return {
             "asset_id": args.asset_id,
@@ -74,7 +79,12 @@ class _Job:
             "weights_licence": args.engine.weights_licence,
             "frames": self._frames,
             "targets": [
-                {"name": target.name, "frames": self._frames, "missing": self._without(number)}
+                {
+                    "name": target.name,
+                    "frames": self._frames,
+                    "missing": self._without(number),
+                    "dtssd": outputs.dtssd.get(target.name),
+                }
                 for number, target in enumerate(args.targets)
             ],
             "files": files,
@@ -86,16 +96,15 @@ class _Job:
         count = len(self._done)
         self._channel.kept = {"asset_id": args.asset_id, "frames": count}
         self._channel.report(count, total, "Making alphas", now=True)
-        frames = made(
-            self._left(), args.targets, args.engine.id, args.parameters, Path(args.data_dir), self._missing
-        )
+        frames = made(self._left(), args.targets, args.engine.id, args.parameters, Path(args.data_dir))
         with closing(frames):
             for frame in frames:
                 index = frame.entry.frame.index
                 for number, alpha in enumerate(frame.alphas):
                     if alpha is not None:
                         write_alpha(alpha_path(self._alphas, number, index), alpha)
-                done = Done(index=index, seen=[alpha is not None for alpha in frame.alphas])
+                seen = [alpha is not None for alpha in frame.alphas]
+                done = Done(index=index, seen=seen, stood_in=frame.stood_in)
                 self._channel.append(done)
                 self._done[index] = done
                 count += 1
@@ -111,11 +120,14 @@ class _Job:
 
     def _without(self, number: int) -> int:
         """How many frames have no alpha of a target."""
-        seen = sum(done.seen[number] for done in self._done.values())
-        return self._frames - seen
+        entries = self._snapshot.frames(self._section)
+        return sum(not alpha_path(self._alphas, number, entry.frame.index).exists() for entry in entries)
 
     def _notes(self) -> list[str]:
-        notes = notes_of(self._missing)
+        stood_in: dict[str, int] = {}
+        for done in self._done.values():
+            added(stood_in, done.stood_in)
+        notes = notes_of(stood_in)
         for number, target in enumerate(self._args.targets):
             if missing := self._without(number):
                 notes.append(

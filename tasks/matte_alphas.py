@@ -21,7 +21,7 @@ from app.errors import Refused
 from app.matting import MatteParameters
 from app.models import Region
 from tasks.channel import write_aside
-from tasks.given_masks import GivenMasks, added
+from tasks.given_masks import GivenMasks
 from tasks.matte_files import Target
 from tasks.rendering import read_frame, winner_map
 from tasks.snapshot import FrameEntry
@@ -38,11 +38,11 @@ Alpha = NDArray[np.float32]
 
 
 class Made(NamedTuple):
-    """A frame: its image (H, W, 3) uint8 RGB and, by target, alpha (H, W) float32, None where it has no mask."""
+    """A frame: by target, alpha (H, W) float32, None where it has no mask; engine → masks that were not at hand."""
 
     entry: FrameEntry
-    image: Image
     alphas: list[Alpha | None]
+    stood_in: dict[str, int]
 
 
 def masks_of(
@@ -93,44 +93,29 @@ def made(
     engine: str,
     parameters: MatteParameters,
     data: Path,
-    missing: dict[str, int],
 ) -> Generator[Made]:
     """The frames in order, each done by one of a few threads that are at most as many frames ahead.
 
-    Masks that were not at hand are counted in `missing`. Close it when it is not used up. Raises Refused for a frame
-    that cannot be read.
+    Close it when it is not used up. Raises Refused for a frame that cannot be read.
     """
 
-    def make(entry: FrameEntry) -> tuple[Made, dict[str, int]]:
-        given, image = GivenMasks(data), read_frame(entry)
-        return Made(entry, image, alphas_of(entry, image, targets, engine, parameters, given)), given.missing
+    def make(entry: FrameEntry) -> Made:
+        given = GivenMasks(data)
+        found = mattes_of(entry, read_frame(entry), targets, engine, parameters, given)
+        return Made(entry, [None if one is None else one.alpha for one in found], given.missing)
 
-    waiting: deque[Future[tuple[Made, dict[str, int]]]] = deque()
+    waiting: deque[Future[Made]] = deque()
     threads = max(1, min(THREADS.get(engine, 1), os.cpu_count() or 1))
     ahead = iter(entries)
     with ThreadPoolExecutor(threads, "matte") as pool:
         try:
             waiting.extend(pool.submit(make, entry) for entry in islice(ahead, threads))
             while waiting:
-                frame, lacking = waiting.popleft().result()
+                frame = waiting.popleft().result()
                 waiting.extend(pool.submit(make, entry) for entry in islice(ahead, 1))
-                added(missing, lacking)
                 yield frame
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def alphas_of(
-    entry: FrameEntry,
-    image: Image,
-    targets: Sequence[Target],
-    engine: str,
-    parameters: MatteParameters,
-    given: GivenMasks,
-) -> list[Alpha | None]:
-    """By target, alpha (H, W) float32 on one frame, None where nothing of it is seen."""
-    found = mattes_of(entry, image, targets, engine, parameters, given)
-    return [None if one is None else one.alpha for one in found]
 
 
 def mattes_of(

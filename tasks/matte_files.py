@@ -4,12 +4,13 @@
 |---|---|
 | input.jsonl | the frames of the range with their regions, as `tasks.snapshot` |
 | alphas/<target>/<index>.png | alpha of a target on a frame, 16-bit grey; no file where it has no mask |
+| steady/alphas/… | the same, averaged along time, where that is asked for |
 | partial.jsonl | one `Done` a line |
+| written.json | `Written`, of the files that are whole |
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from tasks.channel import cut_lines, read_partial
 from tasks.snapshot import FrameEntry
 
 ALPHAS = "alphas"
+STEADY = "steady"
+"""The folder of a job under which averaged alphas lie, as the others do in the job's own."""
 
 
 class Target(Struct, kw_only=True):
@@ -79,16 +82,25 @@ class MatteArgs(Struct, kw_only=True):
     sound: bool = True
     end: float | None = None
     alphas: str = ""
+    settings: dict[str, str | int] = field(default_factory=dict)
+    """Of an engine of the worker: what decided the alphas beside the parameters."""
 
 
 class Done(Struct, kw_only=True):
-    """A frame whose alphas are on the disk. `seen`: by target, whether it has one; `moved`: by target, the sum of
-    squared changes of alpha since the frame before where the picture stands still, None where there was none.
+    """A frame whose alphas are on the disk. `seen`: by target, whether it has one; `stood_in`: engine → how many of
+    its masks were not at hand.
     """
 
     index: int
     seen: list[bool]
-    moved: list[float | None] = field(default_factory=list)
+    stood_in: dict[str, int] = field(default_factory=dict)
+
+
+class Written(Struct, kw_only=True):
+    """What is known of the files that are whole. `dtssd`: name of a target → its flicker, as `tasks.matte_flicker`."""
+
+    notes: list[str] = field(default_factory=list)
+    dtssd: dict[str, float] = field(default_factory=dict)
 
 
 def alpha_path(folder: Path, target: int, index: int) -> Path:
@@ -119,7 +131,3 @@ def _is_there(folder: Path, done: Done, targets: int) -> bool:
 def plain(args: Struct) -> dict[str, Any]:
     """The arguments as plain data, as they travel in the queue."""
     return msgspec.to_builtins(args)
-
-
-def names_of(targets: Sequence[Target]) -> list[str]:
-    return [target.name for target in targets]

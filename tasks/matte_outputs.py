@@ -23,12 +23,13 @@ from app.algo.matting.foreground import foreground
 from app.errors import Refused
 from app.formats.matte_out import MatteWriter, open_matte, sound_of, stems
 from app.formats.matte_sidecar import Clock, Made, MatteFrame, Sidecar, Used, write_sidecar
-from app.formats.video_out import Timing, timing
+from app.formats.video_out import timing
 from app.formats.video_out_sound import Codec, SoundFile
 from app.matting import OUTPUTS
 from tasks.channel import Channel, write_aside
 from tasks.matte_alphas import read_alpha
-from tasks.matte_files import MatteArgs, alpha_path
+from tasks.matte_files import MatteArgs, Written, alpha_path
+from tasks.matte_flicker import Flicker, Glance, glance
 from tasks.rendering import read_frame
 from tasks.snapshot import FrameEntry, Section, Snapshot
 from tasks.sound import cut_out
@@ -39,7 +40,7 @@ AT_ONCE = 8
 THREADS = 4
 COLOURLESS = frozenset({"alpha-mp4"})
 """Kinds of output that show no colours, so none have to be estimated."""
-NOTES = "notes.json"
+WRITTEN = "written.json"
 
 Image = NDArray[np.uint8]
 Alpha = NDArray[np.float32]
@@ -51,6 +52,14 @@ class File(NamedTuple):
     name: str
     kind: str
     target: int
+
+
+class Layer(NamedTuple):
+    """A target on a frame: colours (H, W, 3) uint8 and alpha (H, W) float32, and both at a glance."""
+
+    colours: Image
+    alpha: Alpha
+    glance: Glance
 
 
 class Outputs:
@@ -73,6 +82,8 @@ class Outputs:
         missing = [file for file in self._files if not (self._out / file.name).exists()]
         self._batches = [missing[start : start + AT_ONCE] for start in range(0, len(missing), AT_ONCE)]
         self.passes = len(self._batches)
+        self.dtssd: dict[str, float] = {}
+        """Name of a target → its flicker, once the files are written."""
 
     def write(
         self, done: Callable[[str, int], None], notes: Sequence[str]
@@ -85,16 +96,17 @@ class Outputs:
         self._out.mkdir(parents=True, exist_ok=True)
         for part in self._out.glob("*.part"):
             part.unlink()
-        said = self._read_notes()
-        sounds = self._sounds(said) if self._batches else {}
+        written = self._written()
+        sounds = self._sounds(written.notes) if self._batches else {}
         try:
             for batch in self._batches:
-                self._batch(batch, sounds, done, said)
-                self._keep_notes(said)
+                self._batch(batch, sounds, done, written)
+                write_aside(self._channel.folder / WRITTEN, msgspec.json.encode(written))
         finally:
             for path, _ in sounds.values():
                 path.unlink(missing_ok=True)
-        all_notes = list(dict.fromkeys([*notes, *said]))
+        self.dtssd = written.dtssd
+        all_notes = list(dict.fromkeys([*notes, *written.notes]))
         for number in range(len(self._args.targets)):
             self._sidecar(number, all_notes)
         found = [self._described(file.name, file.kind, file.target) for file in self._files]
@@ -106,7 +118,7 @@ class Outputs:
         batch: Sequence[File],
         sounds: dict[Codec, tuple[Path, Fraction]],
         done: Callable[[str, int], None],
-        notes: list[str],
+        written: Written,
     ) -> None:
         parts = {file: self._out / f"{file.name}.part" for file in batch}
         threads = 0 if len(batch) == 1 else 2
@@ -127,36 +139,38 @@ class Outputs:
                 )
                 writers.append((file, stack.enter_context(writer)))
             coloured = {file.target for file in batch if file.kind not in COLOURLESS}
-            wanted = sorted({file.target for file in batch})
-            with closing(self._frames(wanted, coloured)) as frames:
+            flickers = {file.target: Flicker() for file in batch}
+            with closing(self._frames(sorted(flickers), coloured)) as frames:
                 for number, layers in enumerate(frames, 1):
                     self._channel.check()
                     for file, writer in writers:
-                        writer.add(*layers[file.target])
+                        writer.add(layers[file.target].colours, layers[file.target].alpha)
+                    for target, flicker in flickers.items():
+                        flicker.add(layers[target].glance)
                     done("Writing the files", number)
         for file, part in parts.items():
             part.replace(self._out / file.name)
-        notes.extend(note for _, writer in writers for note in writer.notes if note not in notes)
+        said = [note for _, writer in writers for note in writer.notes]
+        written.notes = list(dict.fromkeys([*written.notes, *said]))
+        names = self._args.targets
+        found = {names[target].name: flicker.dtssd for target, flicker in flickers.items()}
+        written.dtssd |= {name: round(value, 4) for name, value in found.items() if value is not None}
 
-    def _frames(self, wanted: Sequence[int], coloured: set[int]) -> Generator[dict[int, tuple[Image, Alpha]]]:
-        """By frame and target: colours (H, W, 3) uint8 and alpha (H, W) float32. Close it when it is not used up."""
+    def _frames(self, wanted: Sequence[int], coloured: set[int]) -> Generator[dict[int, Layer]]:
+        """By frame and target. Close it when it is not used up."""
         shape = (self._size[1], self._size[0])
 
-        def layers(entry: FrameEntry) -> dict[int, tuple[Image, Alpha]]:
-            image: Image | None = None
-            found: dict[int, tuple[Image, Alpha]] = {}
+        def layers(entry: FrameEntry) -> dict[int, Layer]:
+            image, found = self._image(entry), {}
             for number in wanted:
-                path = alpha_path(self._alphas, number, entry.frame.index)
-                alpha = read_alpha(path, shape)
-                if alpha is None or number not in coloured:
-                    blank = np.zeros((*shape, 3), np.uint8)
-                    found[number] = (blank, np.zeros(shape, np.float32) if alpha is None else alpha)
-                    continue
-                image = self._image(entry) if image is None else image
-                found[number] = (foreground(image, alpha), alpha)
+                alpha = read_alpha(alpha_path(self._alphas, number, entry.frame.index), shape)
+                shown = alpha is not None and number in coloured
+                alpha = np.zeros(shape, np.float32) if alpha is None else alpha
+                colours = foreground(image, alpha) if shown else np.zeros((*shape, 3), np.uint8)
+                found[number] = Layer(colours, alpha, glance(image, alpha))
             return found
 
-        waiting: deque[Future[dict[int, tuple[Image, Alpha]]]] = deque()
+        waiting: deque[Future[dict[int, Layer]]] = deque()
         threads = max(1, min(THREADS, os.cpu_count() or 1))
         with ThreadPoolExecutor(threads, "matte") as pool:
             try:
@@ -211,15 +225,12 @@ class Outputs:
 
     # ── notes, sidecar ────────────────────────────────────────────────────────────
 
-    def _read_notes(self) -> list[str]:
-        """What was said of the files that are whole already."""
+    def _written(self) -> Written:
+        """What is known of the files that are whole already."""
         try:
-            return msgspec.json.decode((self._channel.folder / NOTES).read_bytes(), type=list[str])
+            return msgspec.json.decode((self._channel.folder / WRITTEN).read_bytes(), type=Written)
         except (OSError, msgspec.DecodeError):
-            return []
-
-    def _keep_notes(self, notes: list[str]) -> None:
-        write_aside(self._channel.folder / NOTES, msgspec.json.encode(notes))
+            return Written()
 
     def _sidecar(self, number: int, notes: list[str]) -> None:
         args, asset = self._args, self._section.asset
@@ -242,6 +253,7 @@ class Outputs:
             ),
             weights=weights if engine.weights else None,
             parameters=args.parameters,
+            settings=args.settings,
             background=args.background,
             files=[file.name for file in self._files if file.target == number],
             notes=notes,
@@ -268,7 +280,3 @@ class Outputs:
             "kind": kind,
             "target": self._args.targets[target].name,
         }
-
-    @property
-    def clock(self) -> Timing:
-        return self._clock

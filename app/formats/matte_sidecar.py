@@ -73,7 +73,8 @@ class Clock(Struct, kw_only=True):
 class Sidecar(Struct, kw_only=True):
     """All but the frames. `width`, `height`: of the frames in pixels; `target`: its name; `target_ids`: the tracks,
     classes or regions that it is made of, by what they are ("track_ids", …); `weights` None where the engine has
-    none; `background`: colour behind the foreground video; `files`: names of the files beside this one.
+    none; `settings`: what decided its alphas beside the parameters; `background`: colour behind the foreground video;
+    `files`: names of the files beside this one.
     """
 
     asset: str
@@ -86,6 +87,7 @@ class Sidecar(Struct, kw_only=True):
     engine: Made
     weights: Made | None
     parameters: MatteParameters
+    settings: dict[str, str | int] = field(default_factory=dict)
     background: str
     files: list[str]
     notes: list[str] = field(default_factory=list)

@@ -27,6 +27,7 @@ from app.services import (
     import_results,
     jobs,
     mask_drawing,
+    mattes,
     measuring,
     stabilising_results,
     stages,
@@ -88,8 +89,12 @@ TELL: dict[str, Callable[[Context, Job, list[dict[str, Any]]], None]] = {
     "track": track_results.tell,
     "find": track_results.tell,
     "keep_truth": truths.tell,
+    "matte": mattes.tell,
 }
 """What pages must hear of after COMMIT, beside the job itself."""
+
+FROM_SNAPSHOT = frozenset({"measure", "score", "keep_truth", "stabilise"})
+"""Nobody reads the snapshot that these worked from once they are done; of long assets it is large."""
 
 
 class Collector:
@@ -205,6 +210,8 @@ def _collect_one(ctx: Context, job: Job) -> bool:
         channel.withdraw_pause(folder)
         jobs.start(ctx, row)
     if row.state == "done":
+        if row.kind in FROM_SNAPSHOT:
+            (folder / "input.jsonl").unlink(missing_ok=True)
         chains.advance(ctx, row)
     if records or result is not None:
         ctx.events.publish("project", {"id": row.project_id}, row.project_id)

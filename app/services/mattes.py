@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -23,7 +23,7 @@ from app.services.context import Context
 from app.services.matte_targets import Found, MatteTarget
 from app.worker import weights
 from app.worker.protocol import EngineInfo
-from tasks.matte_files import Engine, MatteArgs, plain
+from tasks.matte_files import ALPHAS, STEADY, Engine, MatteArgs, plain
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 BYTES: dict[str, float] = {
@@ -143,9 +143,19 @@ def write_files(ctx: Context, job: Job, id: str) -> Job:
     """Queue the files of a job whose alphas an engine of the worker made, as its next stage with this id."""
     args = msgspec.json.decode(job.args, type=MatteArgs)
     args.alphas = str(ctx.paths.job(job.id))
+    args.settings = msgspec.json.decode(job.result)["settings"]
     return jobs.submit(
         ctx, "matte", job.project_id, job.title, plain(args), asset_id=job.asset_id, id=id, parent_id=job.id
     )
+
+
+def tell(ctx: Context, job: Job, records: list[dict[str, Any]]) -> None:
+    """Let go of the alphas of a job whose files are written."""
+    if job.state != "done":
+        return
+    for folder in {ctx.paths.job(job.id), ctx.paths.job(job.parent_id or job.id)}:
+        for name in (ALPHAS, STEADY):
+            shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def plan(ctx: Context, project_id: str, wanted: NewMatte) -> Plan:
