@@ -18,11 +18,11 @@ export function createCutout({ store, transport, announce, t, app, sent, later, 
   const look = (patch) => { if (get().cutout) store.set({ cutout: { ...get().cutout, ...patch } }); };
   const isOpen = () => Boolean(get().matte) && panel.get()?.phase === 'setup';
 
-  /** The target that is looked at: one that is on the frame. */
+  /** The target that is looked at: the first that is on the frame, null where none is. */
   function lookedAt() {
     const { groups, targets } = panel.plan();
     const state = get();
-    return targets[Math.max(0, groups.findIndex((subjects) => isThere(subjects, state.index, state)))] ?? null;
+    return targets[groups.findIndex((subjects) => isThere(subjects, state.index, state))] ?? null;
   }
 
   async function open() {
@@ -89,7 +89,7 @@ export function createCutout({ store, transport, announce, t, app, sent, later, 
   }
 
   return {
-    open, leave, renewSoon,
+    open, leave, renewSoon, canOpen: () => Boolean(lookedAt()),
     /** A preview goes with the frame and with its labels. */
     follow(state, changed) {
       if (!state.cutout || state.playing) return;

@@ -42,7 +42,7 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
     if (get().matte) show();
   }
   const plan = () => planOf(session.choice, get(), session.facts);
-  const engine = () => engineOf(session.choice, session.engines, session.estimate?.recommended);
+  const engine = () => engineOf(session.choice, session.engines, session.recommended);
   const wrong = (error) => change({ busy: false, problem: { field: fieldOf(error), text: error.message } });
   /** Once all changes are saved: it is about what is seen. */
   async function sent(url, body, patience = 0) {
@@ -62,7 +62,7 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
     const subject = subjectOf(selectedIn(state) ?? (state.regions.length === 1 ? state.regions[0] : null), state.index);
     know(state);
     const choice = { ...START, ...memory, subject, far: state.range ? 'range' : 'whole' };
-    session = { phase: 'setup', choice, engines: [], facts: {}, sound: null, estimate: null, estimating: true, problem: null, busy: false, jobs: [], job: null, previewing: false };
+    session = { phase: 'setup', choice, engines: [], recommended: '', facts: {}, sound: null, estimate: null, estimating: true, problem: null, busy: false, jobs: [], job: null, previewing: false };
     show();
     const mine = session.choice;
     try {
@@ -120,7 +120,7 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
       const by = engine();
       const body = bodyOf(session.choice, asked, { assetId, engine: by, named: by?.id === session.choice.engine });
       const found = await sent(`/projects/${projectId}/mattes/estimate`, body);
-      if (mine === estimates) change({ estimate: found, estimating: false, problem: session.problem?.asked ? null : session.problem });
+      if (mine === estimates) change({ estimate: found, recommended: found.recommended, estimating: false, problem: session.problem?.asked ? null : session.problem });
     } catch (error) {
       if (mine === estimates) change({ estimate: null, estimating: false, problem: { field: fieldOf(error), text: error.message, asked: true } });
     }
@@ -278,7 +278,7 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
 
   return {
     open, close, choose, follow, plan, engine, start, trackFirst,
-    preview: cutout.open, leavePreview: cutout.leave, setSide: cutout.setSide, setOver: cutout.setOver, setWipe: cutout.setWipe, hold: cutout.hold,
+    preview: cutout.open, canPreview: cutout.canOpen, leavePreview: cutout.leave, setSide: cutout.setSide, setOver: cutout.setOver, setWipe: cutout.setWipe, hold: cutout.hold,
     toggle: (from) => {
       if (!get().matte) return open(from);
       return session.phase === 'setup' && !get().cutout ? close() : emit('pt:matte', {});
@@ -331,7 +331,7 @@ export function mountMatting(host, { classes, facts, ...context }) {
   mountWipe(host, {
     store, t, name: 'matte', of: 'cutout', sideOf: sideOfCutout, setWipe: matte.setWipe,
     words: { before: 'matte.original', after: 'matte.matte', wipe: 'matte.wipe', value: 'matte.wipe_value' },
-    said: (state, side) => (side ? t(side === 'before' ? 'matte.original' : 'matte.flag') : state.playing || state.prompt || state.proposal || state.draft ? '' : t('matte.flag_loading')),
+    said: (state, side) => (side ? t(side === 'before' ? 'matte.original' : 'matte.flag') : state.matte?.previewing ? t('matte.flag_loading') : ''),
   });
   document.body.addEventListener('pt-job', matte.follow);
   addEventListener('keyup', (event) => { if (event.key.toLowerCase() === 's' || event.code === 'KeyS') matte.hold(false); });

@@ -180,7 +180,7 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
     far.say('around', now.facts.cuts ? t('stab.far_shot') : t('stab.far_around'));
     far.allow('range', state.range || choice.far === 'range' ? '' : t('stab.no_range'));
     far.value = choice.far;
-    const anchors = (estimate?.targets ?? []).reduce((sum, one) => sum + one.anchors.length, 0);
+    const anchors = new Set((estimate?.targets ?? []).flatMap((one) => one.anchors)).size;
     span.textContent = plan.frames ? [t('matte.span', { from: spaced(plan.start + 1), to: spaced(plan.stop + 1), frames: t.n('track.frames_n', plan.frames, { n: spaced(plan.frames) }) }),
       estimate && !plan.wrong && t.n('matte.anchors', anchors, { n: spaced(anchors) })].filter(Boolean).join(' · ') : '';
     const engine = matte.engine();
@@ -197,7 +197,9 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
     const empty = Boolean(now.problem?.asked) || !engine;
     go.disabled = Boolean(plan.wrong) || empty || now.busy;
     go.replaceChildren(plan.wrong ? t('matte.start_none') : t.n('matte.start', plan.frames, { n: spaced(plan.frames) }), kbd('↵'));
-    look.disabled = !plan.groups.length || !engine || (now.previewing && !state.cutout);
+    const here = matte.canPreview();
+    look.disabled = !here || !engine || (now.previewing && !state.cutout);
+    if (plan.groups.length && !here && !now.problem) problem('go', t('matte.not_here'), { hint: true });
     look.replaceChildren(now.previewing ? t('matte.previewing') : t('matte.preview', { n: state.index + 1 }));
     showSeen(state);
   }

@@ -58,7 +58,7 @@ export function createParameters({ t, facts, choose }) {
   const rows = new Map(Object.entries(facts.parameters).map(([name, one]) => {
     const input = el('input', {
       class: 'inp sm nn', type: 'number', id: `matte-${name}`, min: name === 'tile' ? '0' : String(one.least), max: String(one.most), step: String(one.step), placeholder: one.default === null ? t('matte.as_suits') : String(one.default),
-      onchange: () => set(name, input.value === '' ? null : input.valueAsNumber),
+      'aria-describedby': 'matte-range-problem', onchange: () => read(name),
     });
     const row = el('div', { class: 'st-row' }, el('label', { class: 'lab2', for: `matte-${name}` }, one.title), el('span', { class: 'f t1 ml nw' }, t('matte.between', { least: one.least, most: one.most }), one.unit ? ` ${one.unit}` : ''), input);
     return [name, { input, row }];
@@ -68,7 +68,20 @@ export function createParameters({ t, facts, choose }) {
   const reset = el('button', { type: 'button', class: 'link', id: 'matte-reset', onclick: () => { choose({ parameters: {} }); summary.focus(); } }, t('matte.reset'));
   const summary = el('summary', {}, t('matte.parameters'));
   const node = el('details', { class: 'st-layers', id: 'matte-parameters' }, summary, el('div', { class: 'st-field' }, ...[...rows.values()].map(({ row }) => row), steadyRow, el('div', { class: 'row end' }, reset)));
+  const wrong = el('p', { class: 'err-line', role: 'status', hidden: true, id: 'matte-range-problem' });
+  steadyRow.before(wrong);
   let known = {};
+
+  /** What lies outside its range is not taken; it is said beside it. */
+  function read(name) {
+    const { input } = rows.get(name);
+    const { title, least, most, step } = facts.parameters[name];
+    const fits = input.validity.valid && (input.value === '' || input.value === '0' || input.valueAsNumber >= least || name !== 'tile');
+    input.setAttribute('aria-invalid', String(!fits));
+    wrong.hidden = fits;
+    wrong.replaceChildren(...(fits ? [] : [icon('warn', true), el('span', {}, t('matte.out_of_range', { title, least, most, step }))]));
+    if (fits) set(name, input.value === '' ? null : input.valueAsNumber);
+  }
 
   function set(name, value) {
     const next = { ...known };
@@ -84,7 +97,7 @@ export function createParameters({ t, facts, choose }) {
       const read = engine?.parameters ?? [];
       for (const [name, { input, row }] of rows) {
         row.hidden = !read.includes(name);
-        if (document.activeElement !== input) input.value = parameters[name] ?? '';
+        if (document.activeElement !== input && input.getAttribute('aria-invalid') !== 'true') input.value = parameters[name] ?? '';
       }
       steadyRow.hidden = !read.includes('steady');
       steady.checked = Boolean(parameters.steady);
