@@ -4,7 +4,7 @@ A data set has `images/`, `masks/` and `alpha/` (8 bit) of the same stems. With 
 engine gets the mask, not the trimap, and is judged in the trimap's unknown pixels (`band_…`) and over all: `sad` and
 `grad` in thousands, `mse`, `mad`. `band_mse_cut`: the mean over the stills of the share of the mask's own error in
 the band that an engine takes away; `band_mse_cut_pooled`: of the sum of all. `sad`, `mse` and `grad` are those of the
-band. Without `trimap/` it is a film: `mad` and `dtssd` over its frames, the same after averaging along time where
+band. Without `trimap/` it is a film, of whose longest run `MOST_FRAMES` are taken: `mad` and `dtssd` over them, the same after averaging along time where
 nothing moves (`steady_…`), and of the mask itself (`mask_…`). Where it has `foreground/` for a frame, `foreground`
 is the mean absolute error of the colours where alpha is soft, weighted by it, given the true alpha, and
 `foreground_raw` that of the frame itself.
@@ -13,7 +13,7 @@ is the mean absolute error of the colours where alpha is soft, weighted by it, g
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from app.errors import Refused
 
 BEST = "matte-fine"
 """The engine whose figures of films stand under `composite` itself."""
+
+MOST_FRAMES = 30
 
 Floats = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -54,7 +56,7 @@ def run(folders: Sequence[Path], *, progress: Progress = lambda done, total: Non
         raise Refused("There is nothing to compare with: a data set needs alpha/ beside images/ and masks/.")
     stills = [data for data in sets if (data.folder / "trimap").is_dir()]
     films = [data for data in sets if data not in stills]
-    total = sum(len(places(data)) for data in sets)
+    total = sum(len(places(data)) for data in stills) + sum(len(run_of(data)) for data in films)
     done = 0
 
     def step() -> None:
@@ -64,10 +66,10 @@ def run(folders: Sequence[Path], *, progress: Progress = lambda done, total: Non
 
     found: dict[str, Any] = {}
     if stills:
-        rows = [still(shot) for data in stills for shot in _each(data, step)]
+        rows = [still(shot) for data in stills for shot in _each(data, places(data), step)]
         found |= {_short(engine): _over([row[engine] for row in rows]) for engine in METHODS}
     if films:
-        each = [film(list(_each(data, step))) for data in films]
+        each = [film(list(_each(data, run_of(data), step))) for data in films]
         keys = dict.fromkeys(key for one in each for key in one)
         mean = {key: _mean([one[key] for one in each if key in one]) for key in keys}
         found["composite"] = mean
@@ -79,6 +81,16 @@ def places(data: DataSet) -> list[int]:
     """The positions of the frames that have a mask and an alpha."""
     there = {path.stem for path in (data.folder / "alpha").glob("*.png")}
     return [at for at in data.masks if data.images[at].stem in there]
+
+
+def run_of(data: DataSet) -> list[int]:
+    """The positions of the longest run of consecutive frames with a mask and an alpha, at most `MOST_FRAMES`."""
+    runs: list[list[int]] = [[]]
+    for at in places(data):
+        if runs[-1] and runs[-1][-1] + 1 != at:
+            runs.append([])
+        runs[-1].append(at)
+    return max(runs, key=len)[:MOST_FRAMES]
 
 
 def shot_of(data: DataSet, at: int) -> Shot:
@@ -170,8 +182,8 @@ def _colour_errors(shot: Shot) -> tuple[float, float]:
     return error(foreground(shot.image, shot.truth)), error(shot.image)
 
 
-def _each(data: DataSet, step: Callable[[], None]) -> Any:
-    for at in places(data):
+def _each(data: DataSet, positions: Sequence[int], step: Callable[[], None]) -> Iterator[Shot]:
+    for at in positions:
         step()
         yield shot_of(data, at)
 
