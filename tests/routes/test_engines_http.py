@@ -96,6 +96,31 @@ def test_an_engine_is_loaded_measured_and_unloaded(own: Server) -> None:
     assert "Ready" in card(own, "fake")
 
 
+def test_an_engine_of_the_consumer_needs_no_loading(own: Server) -> None:
+    found = own.api("GET", "/engines/matte-fast")
+    assert (found["available"], found["in_worker"], found["loaded"]) == (True, False, False)
+    refused = own.http.post("/api/v1/engines/matte-fast/load")
+    assert (refused.status_code, refused.json()["detail"]) == (
+        422,
+        "The engine matte-fast needs no loading: it is ready for jobs as it is.",
+    )
+    assert "needs no loading" in card(own, "matte-fast")
+    assert 'data-do="load-engine"' not in card(own, "matte-fast")
+    checked = pointillist("engines", "check", "matte-fast", "--data", own.data)
+    assert checked.stdout == "matte-fast is ready on cpu.\n", checked.output
+
+
+def test_licences_are_shown_before_an_engine_is_brought_in(own: Server) -> None:
+    for words in ("NTU S-Lab License 1.0 (non-commercial)", "pip install --no-deps matanyone2-runtime"):
+        assert words in card(own, "matanyone")
+    for words in (
+        "Stability AI Community License",
+        "CC BY-NC 4.0 (non-commercial)",
+        "diffusers (Apache-2.0)",
+    ):
+        assert words in card(own, "videomama")
+
+
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
