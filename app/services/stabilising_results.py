@@ -49,6 +49,7 @@ def on_stabilised(cur: db.Cursor, job: Job, value: dict[str, Any]) -> None:
         written += _write(cur, recorder, batch, classes, value)
     value["regions"] = written
     if value["skipped"]:
+        value["changed"] = max(0, value["changed"] - value["skipped"])
         value["notes"].append(UNTOLD)
     if recorder.count:
         history.record(

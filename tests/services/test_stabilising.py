@@ -77,6 +77,7 @@ class World:
             "regions": 9,
             "skipped": 0,
             "truth": None,
+            "changed": 3,
             "notes": [],
         }
         self.store.write(lambda cur: stabilising_results.on_stabilised(cur, self.job, value))
@@ -95,7 +96,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def test_regions_change_come_and_go_in_one_edit_that_can_be_taken_back(world: World) -> None:
     value = world.bring()
-    assert value == {"regions": 9, "skipped": 0, "truth": None, "notes": []}
+    assert value == {"regions": 9, "skipped": 0, "truth": None, "changed": 3, "notes": []}
     for index, (changed, gone) in enumerate(world.regions):
         there = world.on(index)
         assert there.keys() == {changed.id, world.added[index].id}
@@ -121,7 +122,7 @@ def test_frames_that_were_changed_or_approved_meanwhile_stay_as_they_are(world: 
 
     world.store.write(meanwhile)
     before = [world.on(index) for index in range(3)]
-    assert world.bring() == {"regions": 3, "skipped": 2, "truth": None, "notes": [UNTOLD]}
+    assert world.bring() == {"regions": 3, "skipped": 2, "truth": None, "changed": 1, "notes": [UNTOLD]}
     assert [world.on(0), world.on(1)] == before[:2]
     assert world.on(2) != before[2]
 
@@ -129,7 +130,7 @@ def test_frames_that_were_changed_or_approved_meanwhile_stay_as_they_are(world: 
 def test_a_region_that_came_meanwhile_keeps_its_frame_as_it_is(world: World) -> None:
     more = Region(id=new_id(), frame_id=frame_id(world.asset.id, 2), class_id=2, geometry=OLD)
     world.store.write(lambda cur: db.regions.insert(cur, more))
-    assert world.bring() == {"regions": 6, "skipped": 1, "truth": None, "notes": [UNTOLD]}
+    assert world.bring() == {"regions": 6, "skipped": 1, "truth": None, "changed": 2, "notes": [UNTOLD]}
     assert world.on(2).keys() == {more.id, *(region.id for region in world.regions[2])}
 
 
@@ -142,7 +143,7 @@ def test_no_region_comes_of_a_class_that_was_deleted_meanwhile(world: World) -> 
 
     world.store.write(meanwhile)
     before = [world.on(index) for index in range(3)]
-    assert world.bring() == {"regions": 0, "skipped": 3, "truth": None, "notes": [UNTOLD]}
+    assert world.bring() == {"regions": 0, "skipped": 3, "truth": None, "changed": 0, "notes": [UNTOLD]}
     assert [world.on(index) for index in range(3)] == before
 
 
