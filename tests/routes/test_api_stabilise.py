@@ -192,6 +192,7 @@ def test_only_the_newest_maps_of_an_asset_are_kept(desk: Desk) -> None:
     seen = [desk.run(start=0, stop=1, preview=True)["job"] for _ in range(4)]
     there = [desk.server.http.get(f"/api/v1/jobs/{job}/stabilised/1").status_code for job in seen]
     assert there == [404, 200, 200, 200]
+    assert not any((desk.server.data / "jobs" / job / "input.jsonl").exists() for job in seen[:3])
     assert desk.server.api("GET", f"/jobs/{seen[0]}/stabilised/curve")["start"] == 0
 
 
