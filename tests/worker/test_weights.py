@@ -112,10 +112,11 @@ def test_a_folder_of_two_models_needs_both_and_may_name_a_file_otherwise(tmp_pat
 
 
 def test_engines_of_the_consumer_need_only_their_packages(tmp_path: Path) -> None:
-    fast = weights.info_of(TABLE["matte-fast"], tmp_path)
-    assert (fast.state, fast.in_worker, fast.weights) == ("ready", False, "")
-    fine = dataclasses.replace(TABLE["matte-fine"], packages=("no_such_module",))
-    assert weights.info_of(fine, tmp_path).command.endswith("[matting]'")
+    for name in ("matte-fast", "matte-fine"):
+        info = weights.info_of(TABLE[name], tmp_path)
+        assert (info.state, info.in_worker, info.weights) == ("ready", False, "")
+    lacking = dataclasses.replace(TABLE["matte-fine"], packages=("no_such_module",), extra="some")
+    assert weights.info_of(lacking, tmp_path).command.endswith("[some]'")
 
 
 @pytest.mark.parametrize(("entry", "make"), [(HERE, archive), (FOLDER, tensors)])
