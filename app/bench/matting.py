@@ -4,10 +4,10 @@ A data set has `images/`, `masks/` and `alpha/` (8 bit) of the same stems. With 
 engine gets the mask, not the trimap, and is judged in the trimap's unknown pixels (`band_…`) and over all: `sad` and
 `grad` in thousands, `mse`, `mad`. `band_mse_cut`: the mean over the stills of the share of the mask's own error in
 the band that an engine takes away; `band_mse_cut_pooled`: of the sum of all. `sad`, `mse` and `grad` are those of the
-band. Without `trimap/` it is a film, of whose longest run `MOST_FRAMES` are taken: `mad` and `dtssd` over them, the same after averaging along time where
-nothing moves (`steady_…`), and of the mask itself (`mask_…`). Where it has `foreground/` for a frame, `foreground`
-is the mean absolute error of the colours where alpha is soft, weighted by it, given the true alpha, and
-`foreground_raw` that of the frame itself.
+band. Without `trimap/` it is a film, of whose longest run `MOST_FRAMES` are taken: `mad` and `dtssd` over them, the
+same after averaging along time where nothing moves (`steady_…`), and of the mask itself (`mask_…`). Where it has
+`foreground/` for a frame, `foreground` is the mean absolute error of the colours where alpha is soft, weighted by it,
+given the true alpha, and `foreground_raw` that of the frame itself.
 """
 
 from __future__ import annotations
