@@ -65,6 +65,14 @@ if (main) {
 const rows = () => [...main.querySelectorAll('input[name=frame]')];
 const key = ({ dataset: { asset, index } }) => `${asset} ${index}`;
 const chosen = new Set();
+/** Index of the row that takes the focus once those before it are approved and gone; −1 = none. */
+let following = -1;
+function goOn() {
+  if (following < 0 || document.activeElement !== document.body) return;
+  const left = rows();
+  (left[Math.min(following, left.length - 1)] ?? document.getElementById('next-frame')).focus();
+  following = -1;
+}
 function tally() {
   const button = document.getElementById('approve');
   if (!button) return;
@@ -94,6 +102,7 @@ if (main) {
     document.body.addEventListener(`htmx:after:${event}`, () => {
       tally();
       head();
+      goOn();
     });
   }
 }
@@ -102,6 +111,7 @@ register('approve-frames', async () => {
   const picked = rows().filter((one) => one.checked);
   const runs = runsOf(picked.map(({ dataset: { asset, index } }) => ({ asset, index: Number(index) })));
   for (const { asset, start, stop } of runs) await api('POST', `/assets/${asset}/states`, { start, stop, state: 'approved' }, { operation: newId() });
+  following = rows().indexOf(picked[0]);
   chosen.clear();
   settle('review');
   toast(t('approved_n', { n: picked.length }), {

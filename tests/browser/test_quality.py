@@ -53,6 +53,7 @@ def test_a_person_measures_and_finishes_the_queue(page: Page, server: Server, pr
     approve.press("Enter")
     expect(page.locator("#review")).to_contain_text("Nothing left to review")
     expect(page.get_by_role("link", name="Review", exact=True)).to_be_visible()
+    expect(page.locator("#next-frame")).to_be_focused()
     page.get_by_role("button", name="Undo").click()
     expect(rows).to_have_count(count)
     expect(page.get_by_role("link", name=f"Review {count}", exact=True)).to_be_visible()
