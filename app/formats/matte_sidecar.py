@@ -23,7 +23,7 @@ from app.models import Certificate
 FORMAT = 1
 """Goes up where a reader of the one before would misread the file."""
 
-_PACKAGES = ("pointillist", "av", "numpy", "opencv-python-headless", "pymatting", "torch", "diffusers")
+_PACKAGES = ("pointillist", "av", "numpy", "opencv-python-headless", "scipy", "torch", "diffusers")
 
 _encoder = msgspec.json.Encoder(order="sorted")
 

@@ -173,7 +173,7 @@ TABLE: dict[str, Entry] = {
             licence="Same as Pointillist",
             weights="",
             needs_mb=300,
-            about="It refines the edge of any mask by the colours around it. It knows nothing of hair or of motion.",
+            about="It refines the edge of any mask by the colours on either side of it. It knows nothing of motion.",
         ),
         "",
         place="consumer",
