@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -62,6 +63,8 @@ class Client:
             raise ApiError(f"The server {self.url} does not answer: {exc}.") from exc
         except httpx.InvalidURL as exc:
             raise ApiError(f"The address {self.url} cannot be used: {exc}.") from exc
+        except ValueError as exc:
+            raise ApiError("Numbers must be finite; there is no JSON for the others.") from exc
         _check(answer)
         return answer.json() if answer.content else None
 
@@ -122,8 +125,11 @@ class Client:
             part.replace(target)
         except httpx.HTTPError as exc:
             raise ApiError(f"The download broke off: {exc}.") from exc
+        except OSError as exc:
+            raise ApiError(f"{target} cannot be written: {exc.strerror}.") from exc
         finally:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
 
     def project(self, name_or_id: str) -> dict[str, Any]:
         """The one project of that id or exact name, as a card {project, assets, progress, …}."""

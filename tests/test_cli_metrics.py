@@ -57,3 +57,11 @@ def test_an_asset_that_is_not_there_is_one_sentence(server: Server, project: dic
     result = metrics(server, project, "--asset", "none")
     assert result.exit_code == 1
     assert "There is no asset “none”." in result.stderr
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(
+    server: Server, project: dict[str, Any], tmp_path: Path
+) -> None:
+    result = metrics(server, project, "--csv", tmp_path / "missing" / "rows.csv")
+    assert result.exit_code == 1
+    assert "rows.csv cannot be written: No such file or directory." in result.stderr

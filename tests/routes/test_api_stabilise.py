@@ -229,6 +229,7 @@ def test_the_command_line_previews_applies_and_refuses(desk: Desk) -> None:
     assert desk.all() == before
     for args, words in (
         (("--window", "4"), "odd number of frames from 3 to 9"),
+        (("--method", "exponential", "--alpha", "nan"), "Numbers must be finite"),
         (("--class", "unicorn"), "There is no class “unicorn” here. There are: "),
         (("--track", "nobody"), "There is no track “nobody” here."),
     ):
