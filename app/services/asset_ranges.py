@@ -23,7 +23,7 @@ def frame_range(asset: Asset, start: int | None, stop: int | None) -> tuple[int,
     if last < 0:
         raise Refused("The asset has no frames yet. Wait until they are extracted.")
     first, end = 0 if start is None else start, last if stop is None else stop
-    if not first <= end <= last:
+    if not 0 <= first <= end <= last:
         raise Refused(
             f"The range must lie between the frame indices 0 and {last}, its start before its stop."
         )

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from app import store as db
-from app.errors import Conflict
+from app.errors import Conflict, Refused
 from app.models import Region, Run
 from app.quality import Measured, Summary
 from app.services import exports, measuring, metrics
@@ -146,6 +146,8 @@ def test_a_curve_shows_the_worst_of_every_bucket_however_long_the_asset(tmp_path
         odd = metrics.curve(scene.ctx, scene.asset.id, class_id=1, start=101, stop=103)
         assert (odd.step, odd.warped, odd.area) == (1, [0.9, 0.05, None], [100, 100, None])
         assert odd.limit == FLICKER_LIMIT
+        with pytest.raises(Refused, match="between the frame indices 0 and 199"):
+            metrics.curve(scene.ctx, scene.asset.id, start=-1)
 
 
 @pytest.mark.parametrize(
