@@ -108,6 +108,7 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
 
   /** Ask what it will take. What is written while the answer comes is asked again. */
   async function estimate() {
+    clearTimeout(estimateTimer);
     if (session?.phase !== 'setup') return;
     const asked = plan();
     const mine = estimates += 1;
@@ -146,9 +147,12 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
 
   /** Give the frames without a mask one, then begin. */
   async function trackFirst() {
+    if (session.busy) return;
+    // What is missing must be that of the choice as it is now.
+    if (session.estimating) await estimate();
     const { estimate: found } = session;
     const asked = plan();
-    if (asked.wrong || session.busy || session.estimating || !found) return;
+    if (asked.wrong || session.busy || !found) return;
     const by = tracker(get().engines, get().engine);
     if (!by) {
       change({ problem: { field: 'far', text: t('track.no_engine') } });
