@@ -149,7 +149,8 @@ def submit(ctx: Context, project_id: str, wanted: NewTruth, *, actor: str) -> Jo
     snapshot = folder / "input.jsonl"
     if not snapshot.exists():
         exports.write_snapshot(ctx, project_id, [asset], snapshot, {asset.id: runs_of(indices)})
-    title = f"{'Hold out' if wanted.hold_out else 'Keep hidden'}: {len(indices)} frames of {asset.name}"
+    frames = f"{len(indices)} frame{'' if len(indices) == 1 else 's'} of {asset.name}"
+    title = f"{'Hold out' if wanted.hold_out else 'Keep hidden'}: {frames}"
     return jobs.submit(
         ctx,
         "keep_truth",
