@@ -241,15 +241,16 @@ TABLE: dict[str, Entry] = {
         packages=("torch", "diffusers", "safetensors"),
         extra="videomama",
         files=("videomama/",),
+        # Fetched in this order: a licence that was not accepted shows before the large file.
         parts=(
-            Part("unet/diffusion_pytorch_model.safetensors"),
-            Part("unet/config.json"),
             Part(
                 "vae/diffusion_pytorch_model.fp16.safetensors",
                 others=("vae/diffusion_pytorch_model.safetensors",),
                 hub=SVD,
             ),
             Part("vae/config.json", hub=SVD),
+            Part("unet/diffusion_pytorch_model.safetensors"),
+            Part("unet/config.json"),
         ),
         hub="SammyLim/VideoMaMa",
         gated=True,

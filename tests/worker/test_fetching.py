@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
-from app.errors import NotFound, Refused, Unavailable
+from app.errors import NotAllowed, NotFound, Refused, Unavailable
 from app.worker import weights
 from app.worker.fetching import fetch
 from app.worker.registry import TABLE, Entry
@@ -168,6 +168,23 @@ def test_a_folder_comes_whole_or_not_at_all(hub: Hub, tmp_path: Path) -> None:
     assert (other.stdout, len(hub.asked)) == (f"{found.path}  {found.sha256}\n", asked + 2)
     wrong = pointillist("engines", "fetch", "sam2", "--from", "file:///etc", "--data", tmp_path)
     assert "is neither a hub repository (owner/name) nor an https address" in wrong.stderr
+
+
+def test_a_folder_of_two_models_comes_from_two_repositories(hub: Hub, tmp_path: Path) -> None:
+    entry = dataclasses.replace(TABLE["videomama"], packages=())
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode()
+    tensors = len(header).to_bytes(8, "little") + header + bytes(4)
+    vae = entry.gate
+    for repository, name in ((entry.hub, "unet/"), (vae, "vae/")):
+        for part in (one.name for one in entry.parts if one.name.startswith(name)):
+            content = tensors if part.endswith(".safetensors") else b"{}"
+            hub.files[f"/{repository}/resolve/main/{part}"] = content
+    hub.gated.add(vae)
+    with pytest.raises(NotAllowed, match=rf"Accept it at https://huggingface\.co/{vae}, make a token"):
+        fetch(entry, tmp_path)
+    found = fetch(entry, tmp_path, token=TOKEN)
+    assert found.sha256 == hashlib.sha256(tensors).hexdigest()
+    assert weights.info_of(entry, tmp_path).state == "ready"
 
 
 def test_a_download_that_broke_off_goes_on_where_it_stopped(hub: Hub, tmp_path: Path) -> None:
