@@ -7,7 +7,7 @@ the files are left to write.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,8 @@ class _Job:
 
         if steady:
             steadied(self._channel, self._snapshot, self._section, self._alphas, len(args.targets), told)
-        files, notes = outputs.write(told, self._notes())
+        without = self._count_missing()
+        files, notes = outputs.write(told, self._notes(without))
         return {
             "asset_id": args.asset_id,
             "engine": args.engine.id,
@@ -82,10 +83,10 @@ class _Job:
                 {
                     "name": target.name,
                     "frames": self._frames,
-                    "missing": self._without(number),
+                    "missing": missing,
                     "dtssd": outputs.dtssd.get(target.name),
                 }
-                for number, target in enumerate(args.targets)
+                for target, missing in zip(args.targets, without, strict=True)
             ],
             "files": files,
             "notes": notes,
@@ -96,7 +97,8 @@ class _Job:
         count = len(self._done)
         self._channel.kept = {"asset_id": args.asset_id, "frames": count}
         self._channel.report(count, total, "Making alphas", now=True)
-        frames = made(self._left(), args.targets, args.engine.id, args.parameters, Path(args.data_dir))
+        data, check = Path(args.data_dir), self._channel.check
+        frames = made(self._left(), args.targets, args.engine.id, args.parameters, data, check)
         with closing(frames):
             for frame in frames:
                 index = frame.entry.frame.index
@@ -118,18 +120,22 @@ class _Job:
             if entry.frame.index not in self._done:
                 yield entry
 
-    def _without(self, number: int) -> int:
-        """How many frames have no alpha of a target."""
-        entries = self._snapshot.frames(self._section)
-        return sum(not alpha_path(self._alphas, number, entry.frame.index).exists() for entry in entries)
+    def _count_missing(self) -> list[int]:
+        """By target, how many frames have no alpha."""
+        counts = [0] * len(self._args.targets)
+        for entry in self._snapshot.frames(self._section):
+            for number in range(len(counts)):
+                counts[number] += not alpha_path(self._alphas, number, entry.frame.index).exists()
+            self._channel.check()
+        return counts
 
-    def _notes(self) -> list[str]:
+    def _notes(self, without: Sequence[int]) -> list[str]:
         stood_in: dict[str, int] = {}
         for done in self._done.values():
             added(stood_in, done.stood_in)
         notes = notes_of(stood_in)
-        for number, target in enumerate(self._args.targets):
-            if missing := self._without(number):
+        for target, missing in zip(self._args.targets, without, strict=True):
+            if missing:
                 notes.append(
                     f"{target.name}: {missing} of {self._frames} frames have no mask; their alpha is 0."
                 )

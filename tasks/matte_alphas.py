@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -33,6 +33,7 @@ UNREACHED = 0.5
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 1]
 _MOST = 65535
 
+T = TypeVar("T")
 Image = NDArray[np.uint8]
 Alpha = NDArray[np.float32]
 
@@ -93,8 +94,9 @@ def made(
     engine: str,
     parameters: MatteParameters,
     data: Path,
+    check: Callable[[], None],
 ) -> Generator[Made]:
-    """The frames in order, each done by one of a few threads that are at most as many frames ahead.
+    """The frames in order, each done by one of a few threads; `check` is called while one takes its time.
 
     Close it when it is not used up. Raises Refused for a frame that cannot be read.
     """
@@ -104,16 +106,27 @@ def made(
         found = mattes_of(entry, read_frame(entry), targets, engine, parameters, given)
         return Made(entry, [None if one is None else one.alpha for one in found], given.missing)
 
-    waiting: deque[Future[Made]] = deque()
-    threads = max(1, min(THREADS.get(engine, 1), os.cpu_count() or 1))
-    ahead = iter(entries)
+    return ahead(make, entries, min(THREADS.get(engine, 1), os.cpu_count() or 1), check)
+
+
+def ahead(
+    make: Callable[[FrameEntry], T], entries: Iterable[FrameEntry], threads: int, check: Callable[[], None]
+) -> Generator[T]:
+    """What `make` makes of the entries, in order, by threads that are at most as many frames ahead.
+
+    `check` is called every second while a frame takes its time, and may raise. Close it when it is not used up.
+    """
+    waiting: deque[Future[T]] = deque()
+    left = iter(entries)
     with ThreadPoolExecutor(threads, "matte") as pool:
         try:
-            waiting.extend(pool.submit(make, entry) for entry in islice(ahead, threads))
+            waiting.extend(pool.submit(make, entry) for entry in islice(left, threads))
             while waiting:
-                frame = waiting.popleft().result()
-                waiting.extend(pool.submit(make, entry) for entry in islice(ahead, 1))
-                yield frame
+                while not wait([waiting[0]], timeout=1).done:
+                    check()
+                found = waiting.popleft().result()
+                waiting.extend(pool.submit(make, entry) for entry in islice(left, 1))
+                yield found
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -6,12 +6,9 @@ A file is written aside and renamed; after a kill those that are whole are kept 
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +24,7 @@ from app.formats.video_out import timing
 from app.formats.video_out_sound import Codec, SoundFile
 from app.matting import OUTPUTS
 from tasks.channel import Channel, write_aside
-from tasks.matte_alphas import read_alpha
+from tasks.matte_alphas import ahead, read_alpha
 from tasks.matte_files import MatteArgs, Written, alpha_path
 from tasks.matte_flicker import Flicker, Glance, glance
 from tasks.rendering import read_frame
@@ -170,18 +167,8 @@ class Outputs:
                 found[number] = Layer(colours, alpha, glance(image, alpha))
             return found
 
-        waiting: deque[Future[dict[int, Layer]]] = deque()
-        threads = max(1, min(THREADS, os.cpu_count() or 1))
-        with ThreadPoolExecutor(threads, "matte") as pool:
-            try:
-                entries = self._snapshot.frames(self._section)
-                waiting.extend(pool.submit(layers, entry) for entry in islice(entries, threads))
-                while waiting:
-                    found = waiting.popleft().result()
-                    waiting.extend(pool.submit(layers, entry) for entry in islice(entries, 1))
-                    yield found
-            finally:
-                pool.shutdown(cancel_futures=True)
+        entries = self._snapshot.frames(self._section)
+        return ahead(layers, entries, min(THREADS, os.cpu_count() or 1), self._channel.check)
 
     def _image(self, entry: FrameEntry) -> Image:
         image = read_frame(entry)

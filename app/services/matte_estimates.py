@@ -18,6 +18,8 @@ from app.worker import weights
 
 LONG_S = 600.0
 """From how many seconds on the time is pointed out."""
+CORES, SHARED = 4, 0.75
+"""Cores that the consumer uses for a matte at most, and which share of them helps."""
 LARGE = 1e9
 """From how many bytes on the size of the files is pointed out."""
 
@@ -72,6 +74,8 @@ def estimate(ctx: Context, project_id: str, wanted: NewMatte) -> Estimate:
         for one in plan.found
     ]
     seconds = None if need.seconds is None else need.seconds * len(targets)
+    if seconds is not None and not info.in_worker:
+        seconds /= max(1.0, min(CORES, os.cpu_count() or 1) * SHARED)
     return Estimate(
         frames=plan.frames,
         targets=targets,

@@ -23,6 +23,7 @@ from app.matting import check
 from app.worker import protocol
 from app.worker.drawing import Drawer
 from app.worker.engines import Anchor, Engine, Plan, Seen, Walk
+from app.worker.packed import PackedMask
 from app.worker.protocol import Message
 from app.worker.residents import Residents
 from app.worker.tracing import outlined
@@ -262,7 +263,7 @@ class Streams:
         crops, _ = self._drawer.masks(frame, regions, anchor.region.engine or "classic")
         winners = fuse_regions(layers_of(regions, crops), frame.shape)
         mask = np.isin(winners, np.asarray(places) + 1)
-        return Anchor(anchor.position, anchor.object, mask, anchor.region.class_id)
+        return Anchor(anchor.position, anchor.object, PackedMask(mask), anchor.region.class_id)
 
 
 def _write_png(path: Path, label_map: np.ndarray) -> None:

@@ -86,7 +86,7 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class Anchor:
-    """The confirmed mask (H, W) bool of an object on the frame at `position`."""
+    """The confirmed mask of an object on the frame at `position`: (H, W) bool, of a matte as `np.asarray` gives it."""
 
     position: int
     object: int

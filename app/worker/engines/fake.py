@@ -114,7 +114,7 @@ class Fake(Engine):
             yield None
             yield from self._walk_fault(position)
             behind = [a for a in plan.anchors if (position - a.position) * plan.step >= 0]
-            mask = min(behind or plan.anchors, key=lambda a: abs(position - a.position)).mask
+            mask = np.asarray(min(behind or plan.anchors, key=lambda a: abs(position - a.position)).mask)
             inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
             yield position, (mask.astype(np.float32) + inside) / 2
 
