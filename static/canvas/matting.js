@@ -66,13 +66,12 @@ export function createMatte({ store, transport, emit, say, announce, t, app, pro
     show();
     const mine = session.choice;
     try {
-      const [engines, cuts, sound, jobs] = await Promise.all([
-        transport.matteEngines(), transport.cuts(assetId).catch(() => null),
-        transport.sound(assetId).catch(() => null), transport.jobs().catch(() => []),
-      ]);
+      // Looking into the sound of a video takes a while at first: nothing waits for it.
+      transport.sound(assetId).then((sound) => change({ sound }), () => {});
+      const [engines, cuts, jobs] = await Promise.all([transport.matteEngines(), transport.cuts(assetId).catch(() => null), transport.jobs().catch(() => [])]);
       if (!session) return;
       const going = jobs.find((job) => KINDS.has(job.kind) && job.asset_id === assetId && UNFINISHED.has(job.state));
-      change({ engines, facts: { cuts }, sound, ...(going && session.choice === mine ? { phase: 'running', job: going } : {}) });
+      change({ engines, facts: { cuts }, ...(going && session.choice === mine ? { phase: 'running', job: going } : {}) });
       await estimate();
     } catch (error) {
       wrong(error);

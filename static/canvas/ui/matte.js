@@ -195,10 +195,12 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
       else problem(field, plan.wrong && field === WRONG_FIELDS[plan.wrong] ? t(plan.wrong) : '', { hint: true });
     }
     const empty = Boolean(now.problem?.asked) || !engine;
-    go.disabled = Boolean(plan.wrong) || empty || now.busy;
+    go.disabled = Boolean(plan.wrong) || empty;
     go.replaceChildren(plan.wrong ? t('matte.start_none') : t.n('matte.start', plan.frames, { n: spaced(plan.frames) }), kbd('↵'));
     const here = matte.canPreview();
-    look.disabled = !here || !engine || (now.previewing && !state.cutout);
+    // While it is asked the buttons keep the focus.
+    look.disabled = !here || !engine;
+    look.setAttribute('aria-busy', String(now.previewing));
     if (plan.groups.length && !here && !now.problem) problem('go', t('matte.not_here'), { hint: true });
     look.replaceChildren(now.previewing ? t('matte.previewing') : t('matte.preview', { n: state.index + 1 }));
     showSeen(state);

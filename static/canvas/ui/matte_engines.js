@@ -11,6 +11,7 @@ export function createEngines({ t, choose }) {
   const offBox = el('details', { class: 'st-layers', id: 'matte-not-ready' }, offName, off);
   const node = el('div', { class: 'st-field' }, list, why, licence, offBox);
   let sign = '';
+  const skeletons = () => [el('span', { class: 'sk' }), el('span', { class: 'sk' })];
 
   function option(engine, recommended) {
     const input = el('input', { type: 'radio', name: 'matte-engine', value: engine.id, id: `matte-engine-${engine.id}`, 'aria-describedby': `matte-engine-${engine.id}-about`, onchange: () => choose({ engine: engine.id }) });
@@ -38,7 +39,7 @@ export function createEngines({ t, choose }) {
         sign = next;
         const focused = list.contains(document.activeElement) ? document.activeElement.id : null;
         const [ready, rest] = [engines.filter((one) => one.available), engines.filter((one) => !one.available)];
-        list.replaceChildren(...ready.map((engine) => option(engine, estimate?.recommended)));
+        list.replaceChildren(...(engines.length ? ready.map((engine) => option(engine, estimate?.recommended)) : skeletons()));
         off.replaceChildren(...rest.map(unready));
         offBox.hidden = !rest.length;
         offName.textContent = t('matte.not_ready', { names: rest.map((one) => one.id).join(', ') });
