@@ -59,6 +59,7 @@ class Engine(Struct, kw_only=True):
     licence_url: str = ""
     weights: str = ""
     weights_licence: str = ""
+    weights_licence_url: str = ""
     sha256: str = ""
 
 

@@ -222,7 +222,12 @@ class Outputs:
     def _sidecar(self, number: int, notes: list[str]) -> None:
         args, asset = self._args, self._section.asset
         target, engine = args.targets[number], args.engine
-        weights = Made(name=engine.weights, sha256=engine.sha256, licence=engine.weights_licence)
+        weights = Made(
+            name=engine.weights,
+            sha256=engine.sha256,
+            licence=engine.weights_licence,
+            licence_url=engine.weights_licence_url,
+        )
         sidecar = Sidecar(
             asset=asset.name,
             asset_id=asset.id,

@@ -216,5 +216,6 @@ def made_by(ctx: Context, info: EngineInfo) -> Engine:
         licence_url=info.licence_url,
         weights=there.path.name if there is not None else "",
         weights_licence=matte_engines.weights_licence(info),
+        weights_licence_url=info.weights_licence_url or info.licence_url,
         sha256=there.sha256 if there is not None else "",
     )
