@@ -25,7 +25,7 @@ def end_of(section: Section, behind: float | None) -> float | None:
     `behind`: when the frame behind the section is due, None where there is none.
     """
     asset, last = section.asset, section.times[-1]
-    whole = asset.sampling.mode == "all" and asset.sampling.stop is None and asset.state == "ready"
+    whole = asset.sampling.mode == "every" and asset.sampling.stop is None and asset.state == "ready"
     if behind is not None or last is None or not whole or not asset.duration or asset.kind != "video":
         return behind
     # Some containers know only their own length, in which sound may outlast the pictures.

@@ -27,7 +27,7 @@ from tasks.matte_files import ALPHAS, STEADY, Engine, MatteArgs, plain
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 BYTES: dict[str, float] = {
-    "alpha-mp4": 0.02,
+    "alpha-mp4": 0.04,
     "foreground-mp4": 0.08,
     "rgba-png": 1.0,
     "webm": 0.1,

@@ -26,6 +26,7 @@ from app.errors import Cancelled
 from app.models import new_id
 from tasks import channel, matte
 from tasks.channel import Channel
+from tests import drawing
 from tests.conftest import ROOT, MakeServer, Server
 
 FRAMES, WIDTH, HEIGHT, FPS = 6, 192, 144, 12
@@ -192,6 +193,26 @@ def test_what_covers_a_target_is_not_cut_out_with_it(desk: Desk) -> None:
         raw = np.frombuffer(archive.read("disc_disc_000005.png"), np.uint8)
     alpha = np.asarray(cv2.imdecode(raw, cv2.IMREAD_UNCHANGED))[..., 3]
     assert (alpha[70, 80], alpha[70, 125]) == (255, 0)
+
+
+def test_frames_keep_their_own_times_and_their_sound(desk: Desk, tmp_path: Path) -> None:
+    times = [0.0, 0.1, 0.5, 0.6, 0.9]
+    drawing.with_sound(tmp_path / "beeps.mov", times, [0.2, 0.7], seconds=1.0)
+    source = (tmp_path / "beeps.mov").read_bytes()
+    asset = desk.server.asset(desk.project, "beeps.mov", source)["id"]
+    body = {"id": new_id(), "class_id": 2, "geometry": {"outline": [[[8, 8], [40, 8], [40, 40], [8, 40]]]}}
+    desk.server.api("POST", f"/frames/{asset}-000002/regions", json=body)
+    wanted = {"asset_id": asset, "targets": [{"name": "it", "class_ids": [2]}], "start": 1}
+    result = desk.run(**wanted, outputs=["alpha-mp4", "foreground-mp4", "webm"])
+    assert result["notes"] == ["it: 3 of 4 frames have no mask; their alpha is 0."]
+    for suffix, beeps in (("alpha.mp4", None), ("foreground.mp4", 2), ("rgba.webm", 2)):
+        path = tmp_path / suffix
+        path.write_bytes(desk.file(result, f"beeps_it_{suffix}"))
+        with av.open(str(path)) as container:
+            assert bool(container.streams.audio) == bool(beeps)
+        assert decoded(path.read_bytes())[1] == pytest.approx([0.0, 0.4, 0.5, 0.8], abs=1e-6)
+        if beeps:
+            assert drawing.heard(path) == pytest.approx([0.1, 0.6], abs=0.02)
 
 
 def test_steadied_alphas_are_as_good_and_their_flicker_is_told(desk: Desk) -> None:
