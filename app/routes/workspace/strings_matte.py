@@ -24,6 +24,7 @@ def matte_strings() -> dict[str, str]:
         "matte.find_hint": _("Find by words"),
         "matte.find_go": _("Find"),
         "matte.span": _("Frames {from}–{to}: {frames}"),
+        "matte.no_anchors": _("no anchor"),
         "matte.track_first": _("Track first, then matte"),
         "matte.nothing_to_track": _(
             "There is no region to track from. Draw or find the object on one frame first."
@@ -105,7 +106,7 @@ def matte_strings() -> dict[str, str]:
 def counted_matte_strings() -> dict[str, dict[str, str]]:
     """Key → plural forms."""
     return {
-        "matte.anchors": plural_forms("{n} anchor", "{n} anchors"),
+        "matte.anchors": plural_forms("{n} anchor, frame {frames}", "{n} anchors, frames {frames}"),
         "matte.missing": plural_forms("No mask on {n} frame: {frames}", "No mask on {n} frames: {frames}"),
         "matte.parameters_changed": plural_forms("Parameters, {n} changed", "Parameters, {n} changed"),
         "matte.chunks": plural_forms("{n} chunk", "{n} chunks"),

@@ -87,7 +87,7 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
         matte.leavePreview();
         look.focus();
       } else matte.close();
-    } else if (e.key === 'Enter' && e.target.matches('input:not([type=color])') && !find.contains(e.target)) {
+    } else if (e.key === 'Enter' && e.target.matches('input:not([type=color], [type=number])') && !find.contains(e.target)) {
       e.preventDefault();
       if (!go.disabled) matte.start();
     }
@@ -145,6 +145,11 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
     if (focused) picks.querySelector(`[value="${CSS.escape(focused)}"]`)?.focus();
   }
 
+  function anchorsText({ targets }) {
+    const all = [...new Set(targets.flatMap((one) => one.anchors))].sort((a, b) => a - b);
+    return all.length ? t.n('matte.anchors', all.length, { n: spaced(all.length), frames: runsText(all.map((index) => [index, 1]), 6) }) : t('matte.no_anchors');
+  }
+
   /** What each target lacks; `targets` of the estimate come in the order of the plan. */
   function showMissing({ estimate }, engine) {
     const lacking = engine?.needs === 'every' ? (estimate?.targets ?? []).filter((one) => one.missing.length) : [];
@@ -180,9 +185,8 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
     far.say('around', now.facts.cuts ? t('stab.far_shot') : t('stab.far_around'));
     far.allow('range', state.range || choice.far === 'range' ? '' : t('stab.no_range'));
     far.value = choice.far;
-    const anchors = new Set((estimate?.targets ?? []).flatMap((one) => one.anchors)).size;
     span.textContent = plan.frames ? [t('matte.span', { from: spaced(plan.start + 1), to: spaced(plan.stop + 1), frames: t.n('track.frames_n', plan.frames, { n: spaced(plan.frames) }) }),
-      estimate && !plan.wrong && t.n('matte.anchors', anchors, { n: spaced(anchors) })].filter(Boolean).join(' · ') : '';
+      estimate && !plan.wrong && anchorsText(estimate)].filter(Boolean).join(' · ') : '';
     const engine = matte.engine();
     showMissing(plan.wrong ? {} : now, engine);
     engines.show(now, engine);
@@ -194,7 +198,7 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
       if (now.problem?.field === field) problem(field, now.problem.text, now.problem);
       else problem(field, plan.wrong && field === WRONG_FIELDS[plan.wrong] ? t(plan.wrong) : '', { hint: true });
     }
-    const empty = Boolean(now.problem?.asked) || !engine;
+    const empty = Boolean(now.problem?.asked) || !engine || parameters.isWrong();
     go.disabled = Boolean(plan.wrong) || empty;
     go.replaceChildren(plan.wrong ? t('matte.start_none') : t.n('matte.start', plan.frames, { n: spaced(plan.frames) }), kbd('↵'));
     const here = matte.canPreview();

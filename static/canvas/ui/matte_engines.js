@@ -66,7 +66,7 @@ export function createParameters({ t, facts, choose }) {
   }));
   const steady = el('input', { type: 'checkbox', id: 'matte-steady', onchange: () => set('steady', steady.checked || null) });
   const steadyRow = el('label', { class: 'chk' }, steady, el('span', {}, t('matte.steady'), el('span', { class: 'f t1' }, t('matte.steady_help'))));
-  const reset = el('button', { type: 'button', class: 'link', id: 'matte-reset', onclick: () => { choose({ parameters: {} }); summary.focus(); } }, t('matte.reset'));
+  const reset = el('button', { type: 'button', class: 'link', id: 'matte-reset', onclick: clear }, t('matte.reset'));
   const summary = el('summary', {}, t('matte.parameters'));
   const node = el('details', { class: 'st-layers', id: 'matte-parameters' }, summary, el('div', { class: 'st-field' }, ...[...rows.values()].map(({ row }) => row), steadyRow, el('div', { class: 'row end' }, reset)));
   const wrong = el('p', { class: 'err-line', role: 'status', hidden: true, id: 'matte-range-problem' });
@@ -82,6 +82,14 @@ export function createParameters({ t, facts, choose }) {
     wrong.hidden = fits;
     wrong.replaceChildren(...(fits ? [] : [icon('warn', true), el('span', {}, t('matte.out_of_range', { title, least, most, step }))]));
     if (fits) set(name, input.value === '' ? null : input.valueAsNumber);
+    else choose({});
+  }
+
+  function clear() {
+    for (const { input } of rows.values()) input.setAttribute('aria-invalid', 'false');
+    wrong.hidden = true;
+    choose({ parameters: {} });
+    summary.focus();
   }
 
   function set(name, value) {
@@ -93,6 +101,8 @@ export function createParameters({ t, facts, choose }) {
 
   return {
     node,
+    /** Something that is written there cannot be taken. */
+    isWrong: () => [...rows.values()].some(({ input, row }) => !row.hidden && input.getAttribute('aria-invalid') === 'true'),
     show({ parameters }, engine) {
       known = parameters;
       const read = engine?.parameters ?? [];
@@ -104,7 +114,7 @@ export function createParameters({ t, facts, choose }) {
       steady.checked = Boolean(parameters.steady);
       const changed = read.filter((name) => name in parameters).length;
       summary.textContent = changed ? t.n('matte.parameters_changed', changed) : t('matte.parameters');
-      reset.hidden = !changed;
+      reset.hidden = !changed && !this.isWrong();
       node.hidden = !read.length;
     },
   };
