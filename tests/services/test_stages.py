@@ -10,6 +10,7 @@ import pytest
 from app.models import Job, new_id
 from app.services import stages
 from tests.conftest import MakeServer, Server
+from tests.routes import test_api_mattes as mattes
 
 SMOOTH = {"method": "median", "window": 3}
 
@@ -111,3 +112,29 @@ def test_a_job_is_what_its_present_stage_is() -> None:
     assert (seen.state, seen.finished_at) == ("done", 7.0)
     measure.state, measure.reason = "cancelled", "It was cancelled."
     assert stages.whole(job, [smooth, measure]).reason == "Measuring: It was cancelled."
+
+
+def test_an_engine_of_the_worker_makes_alphas_and_the_consumer_files_of_one_matte(fake: Server) -> None:
+    desk = mattes.Desk(fake, mattes.drawn())
+    (fake.data / "run" / "fake-walk").write_text("die 3")
+    targets = [{"name": "disc", "track_ids": [desk.track]}, {"name": "square", "class_ids": [3]}]
+    job = desk.ask(engine="fake", targets=targets)
+    assert job["kind"] == "matte_alpha"
+    result = desk.ended(job)
+    assert (result["engine"], [one["missing"] for one in result["targets"]]) == ("fake", [0, 0])
+    assert [(stage["kind"], stage["state"]) for stage in result["stages"]] == [
+        ("matte_alpha", "done"),
+        ("matte", "done"),
+    ]
+    shown = [row["id"] for row in fake.api("GET", f"/jobs?project={desk.project['id']}")]
+    assert shown.count(job["id"]) == 1
+    levels, _ = mattes.decoded(desk.file(result, "disc_disc_alpha.mp4"))
+    # The engine for tests leaves the disc where its newest anchor is: on the first and the fifth frame.
+    hard = mattes.HARD
+    assert (mattes.off(levels[0], 0), mattes.off(levels[5], 4)) == pytest.approx((hard, hard), abs=hard / 3)
+    assert mattes.off(levels[5], 5) > 1.5 * hard
+    assert not (fake.data / "jobs" / job["id"] / "alphas").exists()
+
+    body = {"target": {"track_ids": [desk.track]}, "engine": "fake"}
+    found = fake.api("POST", f"/frames/{desk.frame(2)}/matte-preview", json=body)
+    assert mattes.off(mattes.png(desk, found["alpha"]), 2) == pytest.approx(hard, rel=0.3)
