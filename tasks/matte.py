@@ -54,6 +54,9 @@ class _Job:
 
     def run(self) -> dict[str, Any]:
         args = self._args
+        sizes = {(e.frame.width, e.frame.height) for e in self._snapshot.frames(self._section)}
+        if len(sizes) > 1:
+            raise Refused("The frames differ in size; choose a range in which they are all the same.")
         steady = args.parameters.steady
         alphas = self._channel.folder / STEADY if steady else self._alphas
         outputs = Outputs(self._channel, args, self._snapshot, self._section, alphas)

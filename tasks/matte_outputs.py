@@ -30,7 +30,7 @@ from tasks.matte_flicker import Flicker, Glance, glance
 from tasks.rendering import read_frame
 from tasks.snapshot import FrameEntry, Section, Snapshot
 from tasks.sound import cut_out
-from tasks.videos import end_of, full_disk, size_of
+from tasks.videos import end_of, full_disk
 
 AT_ONCE = 8
 """Files that are written in one pass over the frames: each holds an encoder."""
@@ -69,7 +69,8 @@ class Outputs:
         self._snapshot, self._section, self._alphas = snapshot, section, alphas
         self._out = Path(args.out_dir)
         self._clock = timing(section.times, section.asset.fps, end_of(section, args.end))
-        self._size = size_of(snapshot, section)
+        frame = next(snapshot.frames(section)).frame
+        self._size = frame.width, frame.height
         self._stems = stems(section.asset.stem, [target.name for target in args.targets])
         self._files = [
             File(f"{stem}{OUTPUTS[kind].suffix}", kind, number)
@@ -158,7 +159,7 @@ class Outputs:
         shape = (self._size[1], self._size[0])
 
         def layers(entry: FrameEntry) -> dict[int, Layer]:
-            image, found = self._image(entry), {}
+            image, found = read_frame(entry), {}
             for number in wanted:
                 alpha = read_alpha(alpha_path(self._alphas, number, entry.frame.index), shape)
                 shown = alpha is not None and number in coloured
@@ -169,12 +170,6 @@ class Outputs:
 
         entries = self._snapshot.frames(self._section)
         return ahead(layers, entries, min(THREADS, os.cpu_count() or 1), self._channel.check)
-
-    def _image(self, entry: FrameEntry) -> Image:
-        image = read_frame(entry)
-        if image.shape[1::-1] != self._size:
-            raise Refused("The frames differ in size; choose a range in which they are all the same.")
-        return image
 
     def _sounds(self, notes: list[str]) -> dict[Codec, tuple[Path, Fraction]]:
         """The sound of the frames as files, by codec, with what they are behind; and notes where there is none."""

@@ -99,7 +99,7 @@ def estimate(ctx: Context, project_id: str, wanted: NewMatte) -> Estimate:
 
 def needed(plan: Plan, parameters: MatteParameters) -> matte_memory.Need:
     """What one target takes."""
-    anchors = max((len(one.anchors) for one in plan.found), default=1)
+    anchors = max((len(matte_targets.sparse(one.anchors)) for one in plan.found), default=1)
     return matte_memory.need(
         plan.engine.id, plan.size, plan.frames, parameters, anchors=max(1, anchors), gpu=weights.gpu_seen()
     )
@@ -133,7 +133,7 @@ def _limits(
         )
     if need.chunks > 1:
         said.append(
-            _("%(frames)s frames are done in %(chunks)s chunks of %(chunk)s that share %(overlap)s frames.")
+            _("%(frames)s frames are done in %(chunks)s chunks of %(chunk)s, with an overlap of %(overlap)s.")
             % {
                 "frames": plan.frames,
                 "chunks": need.chunks,

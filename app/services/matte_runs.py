@@ -6,7 +6,7 @@ server does, the work goes on with the frames that have none. The files are writ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +14,13 @@ import msgspec
 from msgspec import Struct
 
 from app.errors import Refused, Unavailable
-from app.models import Job, Run
+from app.matting import MatteParameters
+from app.models import Job
 from app.services import engine_jobs, maps
 from app.services.context import Context
 from app.services.frame_runs import runs_of
 from app.services.matte_engines import FROM_FIRST
+from app.services.matte_targets import sparse
 from app.worker import protocol
 from app.worker.replying import Interrupted
 from tasks import channel as files
@@ -39,11 +41,13 @@ class Alpha(Struct, kw_only=True):
 
 
 class Leg(NamedTuple):
-    """Frames of a target, side by side, that an engine is asked for at once, and the masks that it gets."""
+    """Frames of a target, side by side, that an engine is asked for at once. `first`: the index of the first of
+    them; `anchors`: indices of those whose masks it gets.
+    """
 
     frames: list[protocol.FrameRef]
     first: int
-    anchors: list[protocol.TrackAnchor]
+    anchors: frozenset[int]
 
 
 def run(ctx: Context, job: Job, channel: Channel) -> dict[str, Any]:
@@ -62,7 +66,7 @@ def run(ctx: Context, job: Job, channel: Channel) -> dict[str, Any]:
     channel.kept = {"asset_id": args.asset_id, "frames": len(past)}
     channel.report(len(past), total, f"waiting for {args.engine.id}", now=True)
     for number, leg in legs:
-        _Walk(ctx, channel, args, number, leg, past, total).run()
+        _Walk(ctx, channel, args, snapshot, number, leg, past, total).run()
     settings = next((found for found in past.values() if found), {})
     return {
         "asset_id": args.asset_id,
@@ -75,14 +79,15 @@ def run(ctx: Context, job: Job, channel: Channel) -> dict[str, Any]:
 
 
 def make_one(
-    ctx: Context, snapshot: Path, target: Target, engine: str, folder: Path, parameters: Any
+    ctx: Context, input: Path, target: Target, engine: str, folder: Path, parameters: MatteParameters
 ) -> None:
-    """The alpha of one frame, for a preview, into the folder of a job. Raises Refused, Unavailable."""
-    (leg,) = _legs(ctx, Snapshot(snapshot), target, engine) or [None]
-    if leg is None:
+    """The alpha of the one frame of a snapshot, for a preview, into a job folder. Raises Refused, Unavailable."""
+    snapshot = Snapshot(input)
+    legs = _legs(ctx, snapshot, target, engine)
+    if not legs:
         raise Refused(f"“{target.name}” has no region on this frame.")
-    message = _message(ctx, leg, engine, folder, 0, parameters, [])
-    with ctx.worker.stream(message) as stream:
+    place, anchors = alpha_path(folder, 0, 0).parent, _anchors(snapshot, target, legs[0])
+    with ctx.worker.stream(_message(ctx, legs[0], anchors, engine, place, parameters, [])) as stream:
         for _reply in stream.replies():
             pass
 
@@ -90,34 +95,36 @@ def make_one(
 def _legs(ctx: Context, snapshot: Snapshot, target: Target, engine: str) -> list[Leg]:
     """All frames at once where the engine follows an object from its anchors, else the runs that have masks."""
     frames: list[protocol.FrameRef] = []
-    anchors: dict[int, protocol.TrackAnchor] = {}
+    masked: list[int] = []
     confirmed: list[int] = []
     first = -1
     for entry in snapshot.frames(snapshot.sections[0]):
         first = entry.frame.index if first < 0 else first
-        position = entry.frame.index - first
         frames.append(maps.frame_ref(ctx.paths, entry.frame))
-        if (anchor := _anchor(entry, target, position)) is not None:
-            anchors[position] = anchor
-            if anchor.confirmed:
-                confirmed.append(position)
-    if not anchors:
+        if places := target.wanted(entry):
+            masked.append(entry.frame.index)
+            held = {region.id for region in entry.regions if region.anchor}
+            if any(entry.specs[place].id in held for place in places):
+                confirmed.append(entry.frame.index)
+    if not masked:
         return []
     if engine in FROM_FIRST:
-        chosen = confirmed or [min(anchors)]
-        return [Leg(frames, first, [anchors[position] for position in chosen])]
-    return [_part(frames, first, anchors, run) for run in runs_of(anchors)]
-
-
-def _part(
-    frames: Sequence[protocol.FrameRef], first: int, anchors: dict[int, protocol.TrackAnchor], run: Run
-) -> Leg:
-    start, length = run
-    moved = [
-        msgspec.structs.replace(anchors[position], position=position - start)
-        for position in range(start, start + length)
+        return [Leg(frames, first, frozenset(sparse(confirmed) or masked[:1]))]
+    return [
+        Leg(frames[start - first : start - first + length], start, frozenset(range(start, start + length)))
+        for start, length in runs_of(masked)
     ]
-    return Leg(list(frames[start : start + length]), first + start, moved)
+
+
+def _anchors(snapshot: Snapshot, target: Target, leg: Leg) -> list[protocol.TrackAnchor]:
+    """The masks that an engine gets for a leg."""
+    found = []
+    for entry in snapshot.frames(snapshot.sections[0]):
+        if entry.frame.index in leg.anchors:
+            anchor = _anchor(entry, target, entry.frame.index - leg.first)
+            if anchor is not None:
+                found.append(anchor)
+    return found
 
 
 def _anchor(entry: FrameEntry, target: Target, position: int) -> protocol.TrackAnchor | None:
@@ -163,14 +170,19 @@ def _past(folder: Path) -> dict[tuple[int, int], dict[str, str | int]]:
 
 
 def _message(
-    ctx: Context, leg: Leg, engine: str, folder: Path, target: int, parameters: Any, done: list[int]
+    ctx: Context,
+    leg: Leg,
+    anchors: list[protocol.TrackAnchor],
+    engine: str,
+    place: Path,
+    parameters: MatteParameters,
+    done: list[int],
 ) -> protocol.Matte:
-    place = alpha_path(folder, target, 0).parent
     place.mkdir(parents=True, exist_ok=True)
     return protocol.Matte(
         frames=leg.frames,
-        anchors=leg.anchors,
-        names=[alpha_path(folder, target, leg.first + at).stem for at in range(len(leg.frames))],
+        anchors=anchors,
+        names=[alpha_path(place, 0, leg.first + at).stem for at in range(len(leg.frames))],
         folder=str(place.relative_to(ctx.paths.data)),
         start=0,
         stop=len(leg.frames) - 1,
@@ -188,13 +200,15 @@ class _Walk:
         ctx: Context,
         channel: Channel,
         args: MatteArgs,
+        snapshot: Snapshot,
         target: int,
         leg: Leg,
         past: dict[tuple[int, int], dict[str, str | int]],
         total: int,
     ) -> None:
         self._ctx, self._channel, self._args = ctx, channel, args
-        self._target, self._leg, self._past, self._total = target, leg, past, total
+        self._snapshot, self._target, self._leg = snapshot, target, leg
+        self._past, self._total = past, total
 
     def run(self) -> None:
         misses = 0
@@ -223,10 +237,10 @@ class _Walk:
     def _ask(self) -> None:
         args, left = self._args, set(self._left())
         done = [at for at in range(len(self._leg.frames)) if at not in left]
-        message = _message(
-            self._ctx, self._leg, args.engine.id, self._channel.folder, self._target, args.parameters, done
-        )
-        name = args.targets[self._target].name
+        target = args.targets[self._target]
+        anchors = _anchors(self._snapshot, target, self._leg)
+        place = alpha_path(self._channel.folder, self._target, 0).parent
+        message = _message(self._ctx, self._leg, anchors, args.engine.id, place, args.parameters, done)
         for reply in engine_jobs.replies(self._ctx, self._channel, message):
             if not isinstance(reply, protocol.Matted) or reply.position not in left:
                 continue
@@ -236,7 +250,9 @@ class _Walk:
             self._past[self._target, index] = reply.settings
             self._channel.kept["frames"] = len(self._past)
             count = len(self._past)
-            self._channel.report(count, self._total, f"Alpha of {name}: frame {count} of {self._total}")
+            self._channel.report(
+                count, self._total, f"Alpha of {target.name}: frame {count} of {self._total}"
+            )
 
 
 engine_jobs.register("matte_alpha", run)

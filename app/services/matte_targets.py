@@ -16,6 +16,8 @@ from tasks.matte_files import Target
 
 MOST = 20
 """Targets of one job."""
+APART = 48
+"""Frames from one anchor to the next where every frame has one, as after an import."""
 SHORT = 60
 """Characters of a name that is made of several."""
 
@@ -98,6 +100,13 @@ def find(
         )
     _tell_apart([one.target for one in found])
     return found
+
+
+def sparse(anchors: Sequence[int]) -> list[int]:
+    """Of confirmed frames, ascending, those that an engine begins at which follows an object: masks side by side say
+    hardly more than the first of them, and each costs a walk.
+    """
+    return [index for start, length in runs_of(anchors) for index in range(start, start + length, APART)]
 
 
 def missing(there: list[Run], start: int, stop: int) -> list[Run]:

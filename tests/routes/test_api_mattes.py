@@ -349,7 +349,7 @@ def test_an_estimate_says_what_is_missing_and_what_suits(desk: Desk) -> None:
     assert (mama["available"], mama["chunks"]) == (False, 2)
     assert mama["reason"]
     assert "CC BY-NC" in mama["weights_licence"]
-    assert "6 frames are done in 2 chunks of 4 that share 1 frames." in mama["limits"]
+    assert "6 frames are done in 2 chunks of 4, with an overlap of 1." in mama["limits"]
 
 
 def test_the_engines_are_listed_with_what_they_need(desk: Desk) -> None:
