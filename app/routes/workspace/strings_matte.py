@@ -109,7 +109,11 @@ def counted_matte_strings() -> dict[str, dict[str, str]]:
         "matte.anchors": plural_forms("{n} anchor, frame {frames}", "{n} anchors, frames {frames}"),
         "matte.missing": plural_forms("No mask on {n} frame: {frames}", "No mask on {n} frames: {frames}"),
         "matte.parameters_changed": plural_forms("Parameters, {n} changed", "Parameters, {n} changed"),
+        "matte.missing_of": plural_forms(
+            "{name}: no mask on {n} frame, {frames}", "{name}: no mask on {n} frames, {frames}"
+        ),
         "matte.chunks": plural_forms("{n} chunk", "{n} chunks"),
         "matte.tiles": plural_forms("{n} tile a frame", "{n} tiles a frame"),
+        "matte.limits_n": plural_forms("{n} thing to know before", "{n} things to know before"),
         "matte.start": plural_forms("Matte {n} frame", "Matte {n} frames"),
     }

@@ -14,6 +14,10 @@ const SIDES = { before: 'matte.original', both: 'stab.both', after: 'matte.matte
 /** Where it is said why it cannot begin. */
 const WRONG_FIELDS = { 'matte.no_selected': 'what', 'matte.no_object': 'what', 'matte.no_range': 'far', 'matte.no_output': 'outputs' };
 const FIELDS = ['what', 'text', 'far', 'engine', 'outputs', 'parameters', 'go'];
+/** More sentences than these are folded away. */
+const FOLDED_FROM = 2;
+/** Targets without masks that are told one by one. */
+const LINES = 4;
 const spaced = (n) => n.toLocaleString('en').replaceAll(',', '\u202f');
 
 export function mountMatte(classes, { app, matte, store, t, facts }) {
@@ -42,9 +46,9 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
   const far = group('far', 'stab.far', FAR, FAR_WORDS, (value) => matte.choose({ far: value }));
   const span = el('p', { class: 'm t1', role: 'status' });
   const missing = el('div', { class: 'problem warn', id: 'matte-missing', role: 'status', hidden: true });
-  const missingText = el('b', {});
-  const trackFirst = el('button', { type: 'button', class: 'btn sm', id: 'matte-track-first', onclick: matte.trackFirst }, icon('trackf', true), t('matte.track_first'));
-  missing.append(icon('warn'), el('div', {}, missingText, trackFirst));
+  const missingText = el('div', {});
+  const trackFirst = el('button', { type: 'button', class: 'btn primary', id: 'matte-track-first', onclick: matte.trackFirst }, icon('trackf', true), t('matte.track_first'));
+  missing.append(icon('warn'), missingText);
 
   // ---- how
   const engines = createEngines({ t, choose: matte.choose });
@@ -62,6 +66,8 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
   // ---- what it takes, and the way on
   const takes = el('p', { class: 'mt-takes', id: 'matte-takes', role: 'status' });
   const limits = el('ul', { class: 'mt-limits f t1', 'aria-label': t('matte.limits') });
+  const limitsCount = el('summary', {});
+  const limitsBox = el('details', { class: 'st-layers' }, limitsCount);
   const look = el('button', { type: 'button', class: 'btn', id: 'matte-preview', onclick: matte.preview });
   const go = el('button', { type: 'button', class: 'btn primary', id: 'matte-start', onclick: matte.start });
 
@@ -71,7 +77,7 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
     el('div', { class: 'st-field' }, head('matte.engine'), engines.node, problems.get('engine')),
     el('div', { class: 'st-field' }, head('matte.files'), outputs.node, problems.get('outputs')),
     el('div', { class: 'st-field' }, parameters.node, problems.get('parameters')));
-  const foot = el('div', { class: 'mt-foot' }, seen, takes, limits, problems.get('go'), el('div', { class: 'row end' }, look, go));
+  const foot = el('div', { class: 'mt-foot' }, seen, takes, limitsBox, limits, problems.get('go'), el('div', { class: 'row end' }, look, go, trackFirst));
   const job = createJob({ t, matte, goto: app.goto });
 
   const close = el('button', { type: 'button', class: 'btn ghost icon sm ml', 'aria-label': t('matte.close'), title: t('matte.close'), onclick: matte.close }, icon('x'));
@@ -154,12 +160,13 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
   function showMissing({ estimate }, engine) {
     const lacking = engine?.needs === 'every' ? (estimate?.targets ?? []).filter((one) => one.missing.length) : [];
     missing.hidden = !lacking.length;
-    // What most people want now comes first.
-    for (const [button, first] of [[trackFirst, !missing.hidden], [go, missing.hidden]]) button.classList.toggle('primary', first);
+    // What most people want then is to track.
+    trackFirst.hidden = missing.hidden;
+    go.classList.toggle('primary', missing.hidden);
     if (missing.hidden) return;
-    missingText.textContent = lacking.length === 1 && estimate.targets.length === 1
-      ? t.n('matte.missing', total(lacking[0].missing), { frames: runsText(lacking[0].missing) })
-      : lacking.map((one) => `${one.name}: ${runsText(one.missing)}`).join(' · ');
+    const single = estimate.targets.length === 1;
+    const lines = lacking.slice(0, LINES).map(({ name, missing: runs }) => el('p', {}, t.n(single ? 'matte.missing' : 'matte.missing_of', total(runs), { name, frames: runsText(runs) })));
+    missingText.replaceChildren(...lines, ...(lacking.length > LINES ? [el('p', {}, t('whatif.more', { n: lacking.length - LINES }))] : []));
   }
   const total = (runs) => runs.reduce((sum, [, length]) => sum + length, 0);
 
@@ -173,7 +180,15 @@ export function mountMatte(classes, { app, matte, store, t, facts }) {
         chunks > 1 && t.n('matte.chunks', chunks), tiles > 1 && t.n('matte.tiles', tiles)];
       takes.textContent = parts.filter(Boolean).join(' · ');
     }
-    limits.replaceChildren(...(plan.wrong ? [] : estimate?.limits ?? []).map((one) => el('li', {}, one)));
+    const sentences = plan.wrong ? [] : estimate?.limits ?? [];
+    limits.replaceChildren(...sentences.map((one) => el('li', {}, one)));
+    // A long list does not push the buttons away.
+    const folded = sentences.length > FOLDED_FROM;
+    limitsBox.hidden = !folded;
+    if (folded && limits.parentNode !== limitsBox) limitsBox.append(limits);
+    else if (!folded && limits.parentNode === limitsBox) limitsBox.after(limits);
+    limits.tabIndex = folded ? 0 : -1; // it scrolls
+    limitsCount.textContent = t.n('matte.limits_n', sentences.length);
   }
 
   function showSetup(now, state) {

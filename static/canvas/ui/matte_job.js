@@ -37,9 +37,12 @@ export function createJob({ t, matte }) {
     pause.onclick = rests ? matte.resume : matte.pause;
   }
 
+  /** Of a long name the end is always seen: it tells the files apart. */
   function link(job, file) {
+    const end = Math.max(0, file.name.lastIndexOf('_'));
     return el('li', { class: 'row' }, icon('exp', true),
-      el('a', { class: 'link tr', href: `/api/v1/jobs/${job.id}/files/${encodeURIComponent(file.name)}`, download: file.name, title: file.name }, file.name),
+      el('a', { class: 'link', href: `/api/v1/jobs/${job.id}/files/${encodeURIComponent(file.name)}`, download: file.name, title: file.name, 'aria-label': file.name },
+        el('span', { class: 'tr' }, file.name.slice(0, end)), el('span', { class: 'nw' }, file.name.slice(end))),
       el('span', { class: 'f t1 ml nw' }, sizeOf(file.bytes)));
   }
 
