@@ -18,7 +18,7 @@ from app.errors import Refused
 from tasks.channel import Channel
 from tasks.given_masks import added, notes_of
 from tasks.matte_alphas import made, write_alpha
-from tasks.matte_files import STEADY, Done, MatteArgs, alpha_path, done_of
+from tasks.matte_files import ALPHAS, STEADY, Done, MatteArgs, alpha_path, done_of
 from tasks.matte_outputs import Outputs
 from tasks.matte_steady import steadied
 from tasks.snapshot import FrameEntry, Section, Snapshot
@@ -47,6 +47,8 @@ class _Job:
             raise Refused("A matte is made of one asset with frames: choose which.")
         self._section: Section = sections[0]
         self._alphas = Path(args.alphas) if args.alphas else channel.folder
+        if args.alphas and not (self._alphas / ALPHAS).is_dir():
+            raise Refused("The alphas of this matte are no longer there. Start it again.")
         self._done = {} if args.alphas else done_of(self._alphas, len(args.targets))
         self._frames = self._section.frames
         self._before = 0

@@ -25,6 +25,8 @@ from app.worker import weights
 from app.worker.protocol import EngineInfo
 from tasks.matte_files import ALPHAS, STEADY, Engine, MatteArgs, plain
 
+KEPT = 3
+"""Jobs of an asset that ended early whose alphas are kept."""
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 BYTES: dict[str, float] = {
     "alpha-mp4": 0.04,
@@ -103,6 +105,7 @@ def submit(ctx: Context, project_id: str, wanted: NewMatte) -> Job:
     planned = plan(ctx, project_id, wanted)
     matte_engines.choose(ctx, planned.engine.id)
     ctx.require_space(int(planned.bytes))
+    _tidy(ctx, project_id, planned.asset.id)
     args = MatteArgs(
         asset_id=planned.asset.id,
         data_dir=str(ctx.paths.data),
@@ -151,8 +154,20 @@ def write_files(ctx: Context, job: Job, id: str) -> Job:
 
 def tell(ctx: Context, job: Job, records: list[dict[str, Any]]) -> None:
     """Let go of the alphas of a job whose files are written."""
-    if job.state != "done":
-        return
+    if job.state == "done":
+        _forget(ctx, job)
+
+
+def _tidy(ctx: Context, project_id: str, asset_id: str) -> None:
+    """Let go of the alphas of jobs of the asset that ended early, but for the newest, which may be tried again."""
+    states = ("failed", "cancelled")
+    rows = ctx.store.read(lambda cur: db.jobs.listing(cur, project_id=project_id, states=states, limit=1000))
+    ended = [job for job in rows if job.kind in ("matte", "matte_alpha") and job.asset_id == asset_id]
+    for job in ended[KEPT:]:
+        _forget(ctx, job)
+
+
+def _forget(ctx: Context, job: Job) -> None:
     for folder in {ctx.paths.job(job.id), ctx.paths.job(job.parent_id or job.id)}:
         for name in (ALPHAS, STEADY):
             shutil.rmtree(folder / name, ignore_errors=True)

@@ -22,7 +22,7 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
 from app.cli import main
-from app.errors import Cancelled
+from app.errors import Cancelled, Refused
 from app.models import new_id
 from tasks import channel, matte
 from tasks.channel import Channel
@@ -229,12 +229,18 @@ def test_steadied_alphas_are_as_good_and_their_flicker_is_told(desk: Desk) -> No
     assert 0 <= result["targets"][0]["dtssd"] < 5
 
 
-def test_a_job_that_is_cancelled_at_once_leaves_no_file(desk: Desk) -> None:
-    job_id = new_id()
-    channel.request_cancel(desk.server.data / "jobs" / job_id)
-    job = desk.server.finished(desk.ask(id=job_id))
-    assert (job["state"], (desk.server.data / "exports" / job_id).exists()) == ("cancelled", False)
-    assert desk.ask(id=job_id)["state"] == "cancelled"  # asked again it is the same job
+def test_cancelled_jobs_leave_no_file_and_only_the_newest_keep_their_alphas(desk: Desk) -> None:
+    folders = []
+    for _ in range(5):
+        job_id = new_id()
+        folder = desk.server.data / "jobs" / job_id
+        channel.request_cancel(folder)
+        job = desk.server.finished(desk.ask(id=job_id))
+        assert (job["state"], (desk.server.data / "exports" / job_id).exists()) == ("cancelled", False)
+        assert desk.ask(id=job_id)["state"] == "cancelled"  # asked again it is the same job
+        (folder / "alphas").mkdir()
+        folders.append(folder / "alphas")
+    assert [folder.exists() for folder in folders] == [False, True, True, True, True]
 
 
 KILLED = """
@@ -288,6 +294,9 @@ def test_what_is_killed_or_cancelled_goes_on_with_what_is_on_the_disk(desk: Desk
     after = alphas(folder)
     assert {name for name in kept if after[name] == kept[name]} == {"000000.png", "000002.png"}
     assert list(out.iterdir()) == []  # no file is half written
+    # Where an engine of the worker made them, alphas that are gone are no frames without a mask.
+    with Channel(tmp_path / "other") as other, pytest.raises(Refused, match="no longer there"):
+        matte.run(other, {**args, "alphas": str(tmp_path)})
     channel.withdraw_cancel(folder)
     with Channel(folder) as again:
         result = matte.run(again, args)
