@@ -38,7 +38,7 @@ export const MATTE_STRINGS = {
   'matte.for_people': 'made for people',
   'matte.wants_gpu': 'slow without a GPU',
   'matte.licence': 'Licence:',
-  'matte.weights_licence': 'weights: {name}',
+  'matte.weights_licence': 'Weights:',
   'matte.parameters': 'Parameters',
   'matte.parameters_changed.one': 'Parameters, {n} changed',
   'matte.parameters_changed.other': 'Parameters, {n} changed',

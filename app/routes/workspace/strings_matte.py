@@ -44,7 +44,7 @@ def matte_strings() -> dict[str, str]:
         "matte.for_people": _("made for people"),
         "matte.wants_gpu": _("slow without a GPU"),
         "matte.licence": _("Licence:"),
-        "matte.weights_licence": _("weights: {name}"),
+        "matte.weights_licence": _("Weights:"),
         "matte.parameters": _("Parameters"),
         "matte.reset": _("As they were"),
         "matte.out_of_range": _("{title} must lie between {least} and {most}, in steps of {step}."),

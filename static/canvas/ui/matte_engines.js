@@ -28,8 +28,9 @@ export function createEngines({ t, choose }) {
       el('span', { class: 'm t1' }, ...licenceOf(engine)), el('a', { class: 'link t1', href: `/engines#engine-${engine.id}` }, t('engine.how_of', { engine: engine.id })));
   }
 
-  const licenceOf = (engine) => [t('matte.licence'), ' ', engine.licence_url ? el('a', { class: 'link', href: engine.licence_url, target: '_blank', rel: 'noopener noreferrer' }, engine.licence) : engine.licence,
-    ...(engine.weights_licence && engine.weights_licence !== engine.licence ? [' · ', t('matte.weights_licence', { name: engine.weights_licence })] : [])];
+  const linked = (text, url) => (url ? el('a', { class: 'link', href: url, target: '_blank', rel: 'noopener noreferrer' }, text) : text);
+  const licenceOf = (engine) => [t('matte.licence'), ' ', linked(engine.licence, engine.licence_url),
+    ...(engine.weights_licence && engine.weights_licence !== engine.licence ? [' · ', t('matte.weights_licence'), ' ', linked(engine.weights_licence, engine.weights_licence_url)] : [])];
 
   return {
     node,

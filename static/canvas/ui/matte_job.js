@@ -59,7 +59,7 @@ export function createJob({ t, matte }) {
     ]));
     notes.replaceChildren(...result.notes.map((note) => el('li', {}, note)));
     licence.hidden = !result.licence;
-    licence.replaceChildren(icon('info', true), el('span', {}, t('matte.made_with', { engine: result.engine, licence: result.licence })));
+    licence.replaceChildren(icon('info', true), el('span', {}, t('matte.made_with', { engine: result.engine, licence: result.licence }), ...(result.weights_licence ? [' · ', t('matte.weights_licence'), ' ', result.weights_licence] : [])));
   }
 
   return {
