@@ -35,6 +35,7 @@ class MatteEngine(Struct, kw_only=True):
     licence: str
     licence_url: str
     weights_licence: str
+    weights_licence_url: str
     needs: str
     people: bool
     gpu: bool
@@ -63,6 +64,7 @@ def _view(info: EngineInfo) -> MatteEngine:
         licence=info.licence,
         licence_url=info.licence_url,
         weights_licence=weights_licence(info),
+        weights_licence_url=info.weights_licence_url if info.weights else "",
         needs="first" if info.id in FROM_FIRST else "every",
         people=info.id in FOR_PEOPLE,
         gpu=bool(registry.TABLE[info.id].without_gpu),
