@@ -20,6 +20,8 @@ LONG_S = 600.0
 """From how many seconds on the time is pointed out."""
 CORES, SHARED = 4, 0.75
 """Cores that the consumer uses for a matte at most, and which share of them helps."""
+WRITERS, WRITER = 8, 40.0
+"""Files written at once at most, and bytes that one takes for a pixel of a frame."""
 LARGE = 1e9
 """From how many bytes on the size of the files is pointed out."""
 
@@ -76,6 +78,10 @@ def estimate(ctx: Context, project_id: str, wanted: NewMatte) -> Estimate:
     seconds = None if need.seconds is None else need.seconds * len(targets)
     if seconds is not None and not info.in_worker:
         seconds /= max(1.0, min(CORES, os.cpu_count() or 1) * SHARED)
+    memory = need.memory
+    if memory is not None and not info.in_worker:
+        writers = min(WRITERS, len(plan.outputs) * len(targets))
+        memory += round(writers * WRITER * plan.size[0] * plan.size[1])
     return Estimate(
         frames=plan.frames,
         targets=targets,
@@ -84,7 +90,7 @@ def estimate(ctx: Context, project_id: str, wanted: NewMatte) -> Estimate:
         reason=info.reason,
         step=info.step,
         seconds=seconds,
-        memory_mb=None if need.memory is None else round(need.memory / 2**20),
+        memory_mb=None if memory is None else round(memory / 2**20),
         bytes=int(plan.bytes),
         chunks=need.chunks,
         tiles=need.tiles,
@@ -93,7 +99,7 @@ def estimate(ctx: Context, project_id: str, wanted: NewMatte) -> Estimate:
         licence=info.licence,
         licence_url=info.licence_url,
         weights_licence=weights_licence(info),
-        limits=_limits(plan, wanted.parameters, need, targets, seconds),
+        limits=_limits(plan, wanted.parameters, need, targets, seconds, memory),
     )
 
 
@@ -111,6 +117,7 @@ def _limits(
     need: matte_memory.Need,
     targets: list[TargetEstimate],
     seconds: float | None,
+    memory: int | None,
 ) -> list[str]:
     info, (width, height) = plan.engine, plan.size
     said: list[str] = []
@@ -154,11 +161,11 @@ def _limits(
             _("This takes about %(minutes)s minutes. It can be paused, and goes on after a restart.")
             % {"minutes": round(seconds / 60)}
         )
-    memory = _memory()
-    if need.memory is not None and memory and not info.in_worker and need.memory > memory:
+    there = _memory()
+    if memory is not None and there and not info.in_worker and memory > there:
         said.append(
             _("It needs about %(needed).1f GB of memory; this machine has %(there).1f GB.")
-            % {"needed": need.memory / 1e9, "there": memory / 1e9}
+            % {"needed": memory / 1e9, "there": there / 1e9}
         )
     if plan.bytes > LARGE:
         said.append(_("The files take up to %(size).0f GB.") % {"size": plan.bytes / 1e9})
