@@ -19,6 +19,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from app import store as db
+from app.services import stages
 from app.services.context import Context
 from app.services.jobs import UNFINISHED
 
@@ -89,8 +90,8 @@ def sweep(ctx: Context, *, now: float | None = None) -> list[str]:
             job = db.jobs.find(cur, folder.name)
             if job is None:
                 ages[folder.name] = folder.stat().st_mtime
-            elif job.state not in UNFINISHED:
-                ages[folder.name] = job.finished_at or job.created_at
+            elif (whole := stages.read(cur, job.id)).state not in UNFINISHED:
+                ages[folder.name] = whole.finished_at or whole.created_at
         return ages
 
     ages = ctx.store.read(query)
