@@ -60,6 +60,8 @@ class Overview(Struct, kw_only=True):
 
 
 def overview(ctx: Context) -> Overview:
+    # Before the worker is asked: a loading that ends meanwhile is told by an event, and must not look undone.
+    loading = ctx.engine_loads.running()
     pong = _pong(ctx)
     process = health.check(ctx).processes.get("worker", health.Process())
     worker = WorkerView(
@@ -76,11 +78,12 @@ def overview(ctx: Context) -> Overview:
             pong.free_bytes,
             pong.queued,
         )
-    return Overview(engines=_views(ctx, pong), worker=worker)
+    return Overview(engines=_views(ctx, loading, pong), worker=worker)
 
 
 def listing(ctx: Context) -> list[EngineView]:
-    return _views(ctx, _pong(ctx))
+    loading = ctx.engine_loads.running()
+    return _views(ctx, loading, _pong(ctx))
 
 
 def view(ctx: Context, engine: str) -> EngineView:
@@ -161,11 +164,11 @@ def _inside(ctx: Context, path: str) -> Path:
     return resolved
 
 
-def _views(ctx: Context, pong: protocol.Pong | None) -> list[EngineView]:
+def _views(ctx: Context, loading: frozenset[str], pong: protocol.Pong | None) -> list[EngineView]:
     data = ctx.settings.data
     residents = {} if pong is None else {one.engine: one for one in pong.residents}
     failed = ctx.engine_loads.failed() | ({} if pong is None else pong.failed)
-    loading, picked = ctx.engine_loads.running(), chosen(data)
+    picked = chosen(data)
     made = []
     for info in weights.infos(data, fake=ctx.settings.fake_engine):
         entry, resident = registry.TABLE[info.id], residents.get(info.id)
